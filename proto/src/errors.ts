@@ -67,7 +67,8 @@ export const ERRORS = {
     'model "{reference}" is a hub reference and downloads are not part of this version; ' +
       "get the model and add: --model {reference}=DIR",
   ),
-  MODEL_NO_WEIGHTS: input("{path}: no model.safetensors and no model.safetensors.index.json"),
+  /** `also` is empty or another thing that is missing, with its comma. */
+  MODEL_NO_WEIGHTS: input("{path}: no model.safetensors and no model.safetensors.index.json{also}"),
   MODEL_PICKLE: input(
     "{path}: weights are in a pickle file (.bin), which is not read; convert the model to safetensors",
   ),
