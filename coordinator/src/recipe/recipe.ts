@@ -49,6 +49,9 @@ export interface ModelReference {
   /** As the recipe writes it, --model mapping not applied. */
   readonly text: string;
   readonly position: Position;
+  /** Where the scalar stands in Recipe.text, quotes included, in UTF-16 units. */
+  readonly offset: number;
+  readonly length: number;
 }
 
 export interface Source {
