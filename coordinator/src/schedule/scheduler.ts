@@ -97,7 +97,9 @@ class TaskScheduler implements Scheduler {
     this.#indexById = new Map(tasks.map((task, index) => [task.id, index]));
     assert(this.#indexById.size === tasks.length, "task ids are distinct");
     this.#openCount = tasks.length;
-    tasks.forEach((task, index) => this.#ready.push(index, task.preferredWorkers ?? []));
+    for (const [index, task] of tasks.entries()) {
+      this.#ready.push(index, task.preferredWorkers ?? []);
+    }
   }
 
   handle(event: ScheduleEvent, nowMs: number): readonly Decision[] {

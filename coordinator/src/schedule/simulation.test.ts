@@ -3,18 +3,17 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Decision, ScheduleEvent } from "./protocol.js";
-import { createScheduler } from "./scheduler.js";
+import { createScheduler, type Scheduler } from "./scheduler.js";
 
 const SEEDS = 1000;
 /** Faults stop here, after which everything must end. */
 const CALM_AT_MS = 600_000;
 const END_AT_MS = 3_600_000;
+const LEASE_TTL_MS = 30_000;
 const ATTEMPTS_MAX = 1000;
 
-type Random = () => number;
-
 /** mulberry32: small, seedable, good enough to choose faults. */
-function createRandom(seed: number): Random {
+function createRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
@@ -24,153 +23,142 @@ function createRandom(seed: number): Random {
   };
 }
 
-interface World {
-  readonly random: Random;
-  readonly commits: Map<string, number>;
-  readonly decisionKinds: Map<string, number>;
-  ended: Decision | null;
-  nowMs: number;
-}
+class World {
+  readonly taskCount: number;
+  readonly commits = new Map<string, number>();
+  readonly decisionCounts = new Map<string, number>();
+  nowMs = 0;
+  epochMax = 0;
+  ended: Decision | null = null;
+  readonly #random: () => number;
+  readonly #lossRate: number;
+  readonly #crashRate: number;
+  readonly #scheduler: Scheduler;
+  readonly #alive = new Set<string>();
+  #workersStarted = 0;
+  #pending: { readonly atMs: number; readonly run: () => void }[] = [];
 
-interface Pending {
-  readonly atMs: number;
-  readonly run: () => void;
-}
-
-function simulate(seed: number): World & { readonly taskCount: number; readonly epochs: number } {
-  const random = createRandom(seed);
-  const taskCount = 1 + Math.floor(random() * 40);
-  const workerCount = 1 + Math.floor(random() * 5);
-  const lossRate = random() * 0.2;
-  const crashRate = random() * 0.02;
-  const tasks = Array.from({ length: taskCount }, (_, index) => ({ id: `t${index}` }));
-  const retry = { attemptsMax: ATTEMPTS_MAX, delayFirstMs: 100, delayMaxMs: 5_000 };
-  const scheduler = createScheduler({ tasks, options: { leaseTtlMs: 30_000, retry } });
-  const world: World = {
-    random,
-    commits: new Map(),
-    decisionKinds: new Map(),
-    ended: null,
-    nowMs: 0,
-  };
-  let epochs = 0;
-  let generation = 0;
-  const alive = new Set<string>();
-  const queue: Pending[] = [];
-
-  const later = (delayMs: number, run: () => void): void => {
-    queue.push({ atMs: world.nowMs + delayMs, run });
-  };
-  const faulty = (rate: number): boolean => world.nowMs < CALM_AT_MS && random() < rate;
-
-  /** A message to the scheduler: lost, doubled or late while faults last. */
-  const deliver = (workerId: string, event: ScheduleEvent): void => {
-    if (faulty(lossRate)) return;
-    const copies = faulty(lossRate) ? 2 : 1;
-    for (let copy = 0; copy < copies; copy += 1) {
-      later(random() * (faulty(0.1) ? 90_000 : 50), () => {
-        if (event.kind !== "worker-lost" && event.kind !== "task-done" && !alive.has(workerId))
-          return;
-        feed(event);
-      });
-    }
-  };
-
-  const run = (decision: Extract<Decision, { kind: "assign" }>): void => {
-    const { taskId, epoch, workerId } = decision;
-    epochs = Math.max(epochs, epoch);
-    const regrant = (): void => {
-      if (alive.has(workerId)) feed({ kind: "credits-granted", workerId, count: 1 });
-    };
-    if (faulty(lossRate)) return later(35_000, regrant);
-    later(random() * 20_000, () => {
-      if (!alive.has(workerId)) return;
-      const failure = { code: "IO", message: "fault", retryable: true };
-      deliver(
-        workerId,
-        faulty(0.05)
-          ? { kind: "task-failed", workerId, taskId, epoch, failure }
-          : { kind: "task-done", workerId, taskId, epoch },
-      );
-      later(60, regrant);
-    });
-  };
-
-  const feed = (event: ScheduleEvent): void => {
-    for (const decision of scheduler.handle(event, world.nowMs)) {
-      world.decisionKinds.set(decision.kind, (world.decisionKinds.get(decision.kind) ?? 0) + 1);
-      if (decision.kind === "assign") run(decision);
-      if (decision.kind === "commit") {
-        world.commits.set(decision.taskId, (world.commits.get(decision.taskId) ?? 0) + 1);
-      }
-      if (decision.kind === "finish" || decision.kind === "fail") world.ended = decision;
-    }
-  };
-
-  const startWorker = (): void => {
-    const workerId = `w${++generation}`;
-    alive.add(workerId);
-    feed({ kind: "worker-joined", workerId });
-    feed({ kind: "credits-granted", workerId, count: 1 + Math.floor(random() * 3) });
-  };
-
-  const tick = (): void => {
-    for (const workerId of [...alive]) {
-      if (!faulty(crashRate)) continue;
-      alive.delete(workerId);
-      feed({
-        kind: "worker-lost",
-        workerId,
-        failure: { code: "WORKER_LOST", message: "crash", retryable: true },
-      });
-      later(random() * 5_000, startWorker);
-    }
-    feed({ kind: "tick" });
-    later(1_000, tick);
-  };
-
-  for (let index = 0; index < workerCount; index += 1) startWorker();
-  later(0, tick);
-  while (world.ended === null && world.nowMs < END_AT_MS) {
-    let next = 0;
-    for (let index = 1; index < queue.length; index += 1) {
-      if ((queue[index] as Pending).atMs < (queue[next] as Pending).atMs) next = index;
-    }
-    const pending = queue[next] as Pending;
-    queue[next] = queue[queue.length - 1] as Pending;
-    queue.pop();
-    world.nowMs = pending.atMs;
-    pending.run();
+  constructor(seed: number) {
+    this.#random = createRandom(seed);
+    this.taskCount = this.#below(40) + 1;
+    this.#lossRate = this.#random() * 0.2;
+    this.#crashRate = this.#random() * 0.02;
+    const tasks = Array.from({ length: this.taskCount }, (_, index) => ({ id: `t${index}` }));
+    const retry = { attemptsMax: ATTEMPTS_MAX, delayFirstMs: 100, delayMaxMs: 5_000 };
+    this.#scheduler = createScheduler({ tasks, options: { leaseTtlMs: LEASE_TTL_MS, retry } });
+    const workerCount = this.#below(5) + 1;
+    for (let index = 0; index < workerCount; index += 1) this.#startWorker();
+    this.#later(0, () => this.#tick());
   }
-  return { ...world, taskCount, epochs };
+
+  run(): this {
+    while (this.ended === null && this.nowMs < END_AT_MS) {
+      this.#pending.sort((a, b) => a.atMs - b.atMs);
+      const next = this.#pending.shift();
+      assert(next !== undefined);
+      this.nowMs = next.atMs;
+      next.run();
+    }
+    return this;
+  }
+
+  #below(bound: number): number {
+    return Math.floor(this.#random() * bound);
+  }
+
+  #faulty(rate: number): boolean {
+    return this.nowMs < CALM_AT_MS && this.#random() < rate;
+  }
+
+  #later(delayMs: number, run: () => void): void {
+    this.#pending.push({ atMs: this.nowMs + delayMs, run });
+  }
+
+  #startWorker(): void {
+    this.#workersStarted += 1;
+    const workerId = `w${this.#workersStarted}`;
+    this.#alive.add(workerId);
+    this.#feed({ kind: "worker-joined", workerId });
+    this.#feed({ kind: "credits-granted", workerId, count: this.#below(3) + 1 });
+  }
+
+  #tick(): void {
+    for (const workerId of [...this.#alive]) {
+      if (!this.#faulty(this.#crashRate)) continue;
+      this.#alive.delete(workerId);
+      const failure = { code: "WORKER_LOST", message: "crash", retryable: true };
+      this.#feed({ kind: "worker-lost", workerId, failure });
+      this.#later(this.#random() * 5_000, () => this.#startWorker());
+    }
+    this.#feed({ kind: "tick" });
+    this.#later(1_000, () => this.#tick());
+  }
+
+  #feed(event: ScheduleEvent): void {
+    for (const decision of this.#scheduler.handle(event, this.nowMs)) {
+      const { kind } = decision;
+      this.decisionCounts.set(kind, (this.decisionCounts.get(kind) ?? 0) + 1);
+      if (kind === "assign") this.#work(decision);
+      if (kind === "commit") {
+        this.commits.set(decision.taskId, (this.commits.get(decision.taskId) ?? 0) + 1);
+      }
+      if (kind === "finish" || kind === "fail") this.ended = decision;
+    }
+  }
+
+  #work(assignment: Extract<Decision, { kind: "assign" }>): void {
+    const { taskId, epoch, workerId } = assignment;
+    this.epochMax = Math.max(this.epochMax, epoch);
+    // An assignment that was lost frees its place on the worker when the lease is over.
+    const lost = this.#faulty(this.#lossRate);
+    const durationMs = lost ? LEASE_TTL_MS : this.#random() * 20_000;
+    this.#later(durationMs, () => {
+      if (!this.#alive.has(workerId)) return;
+      const failure = { code: "IO", message: "fault", retryable: true };
+      if (!lost && this.#faulty(0.05)) {
+        this.#deliver({ kind: "task-failed", workerId, taskId, epoch, failure });
+      } else if (!lost) {
+        this.#deliver({ kind: "task-done", workerId, taskId, epoch });
+      }
+      this.#feed({ kind: "credits-granted", workerId, count: 1 });
+    });
+  }
+
+  /** A report: lost, doubled, reordered or as late as three leases while faults last. */
+  #deliver(event: ScheduleEvent): void {
+    if (this.#faulty(this.#lossRate)) return;
+    const copies = this.#faulty(this.#lossRate) ? 2 : 1;
+    for (let copy = 0; copy < copies; copy += 1) {
+      const delayMs = this.#random() * (this.#faulty(0.1) ? 3 * LEASE_TTL_MS : 50);
+      this.#later(delayMs, () => this.#feed(event));
+    }
+  }
 }
 
 describe("scheduler simulation", () => {
-  const only = process.env["GRAFT_SIM_SEED"];
-  const seeds =
-    only === undefined ? Array.from({ length: SEEDS }, (_, seed) => seed) : [Number(only)];
+  const only = process.env.GRAFT_SIM_SEED;
+  const seeds = only === undefined ? [...Array(SEEDS).keys()] : [Number(only)];
 
   it("commits every task exactly once, loses none and ends, whatever is dropped or doubled", () => {
-    const seen = new Map<string, number>();
+    const seen = new Set<string>();
     for (const seed of seeds) {
-      const world = simulate(seed);
+      const world = new World(seed).run();
       assert.equal(world.ended?.kind, "finish", `seed ${seed}: did not finish`);
       assert.equal(world.commits.size, world.taskCount, `seed ${seed}: a task was lost`);
       for (const [task, count] of world.commits) {
         assert.equal(count, 1, `seed ${seed}: ${task} committed ${count} times`);
       }
-      assert.ok(world.epochs <= ATTEMPTS_MAX, `seed ${seed}: unbounded retries`);
-      for (const [kind, count] of world.decisionKinds)
-        seen.set(kind, (seen.get(kind) ?? 0) + count);
+      assert.ok(world.epochMax < ATTEMPTS_MAX, `seed ${seed}: unbounded retries`);
+      for (const kind of world.decisionCounts.keys()) seen.add(kind);
     }
     // The faults really happened: otherwise this suite proves nothing.
-    if (only === undefined) for (const kind of ["revoke", "refuse"]) assert.ok(seen.get(kind));
+    if (only === undefined) for (const kind of ["revoke", "refuse"]) assert.ok(seen.has(kind));
   });
 
   it("replays a seed decision for decision", () => {
     for (const seed of [1, 2, 3]) {
-      const [first, second] = [simulate(seed), simulate(seed)];
-      assert.deepEqual([...first.decisionKinds], [...second.decisionKinds], `seed ${seed}`);
+      const [first, second] = [new World(seed).run(), new World(seed).run()];
+      assert.deepEqual([...first.decisionCounts], [...second.decisionCounts], `seed ${seed}`);
       assert.equal(first.nowMs, second.nowMs);
     }
   });
