@@ -1,5 +1,10 @@
 // The native package's public face: exported names are listed, so that the surface is one page.
-export { type CreateEngineOptions, createEngine, type Engine, type RunTaskOptions } from "./engine.js";
+export {
+  type CreateEngineOptions,
+  createEngine,
+  type Engine,
+  type RunTaskOptions,
+} from "./engine.js";
 export { NativeError } from "./errors.js";
 export {
   availableIsas,

@@ -18,7 +18,7 @@ const failure = (path: string): NativeError => {
 test("a missing addon names the path that was tried", () => {
   const error = failure("/no/such/graft.node");
   assert.equal(error.code, "NATIVE_MISSING");
-  assert.equal(error.details["tried"], "/no/such/graft.node (not there)");
+  assert.equal(error.details.tried, "/no/such/graft.node (not there)");
 });
 
 test("a file that is not an addon is named with the loader's reason on one line", (t) => {
@@ -26,7 +26,7 @@ test("a file that is not an addon is named with the loader's reason on one line"
   t.after(() => rmSync(folder, { recursive: true }));
   const path = join(folder, "graft.node");
   writeFileSync(path, "not a library");
-  const tried = failure(path).details["tried"] ?? "";
+  const tried = failure(path).details.tried ?? "";
   assert.match(tried, /graft\.node \(.+\)$/);
   assert.doesNotMatch(tried, /\n/);
 });

@@ -14,7 +14,7 @@ let loaded: NativeAddon | undefined;
 
 /** The addon of this process. Throws NATIVE_MISSING with every path that was tried and why it failed. */
 export function nativeAddon(): NativeAddon {
-  loaded ??= loadAddon(process.env["GRAFT_NATIVE"]);
+  loaded ??= loadAddon(process.env.GRAFT_NATIVE);
   return loaded;
 }
 
@@ -24,7 +24,11 @@ export function loadAddon(override: string | undefined): NativeAddon {
   try {
     return require(path) as NativeAddon;
   } catch (error) {
-    throw new NativeError("NATIVE_MISSING", { tried: `${path} (${reason(error)})` }, { cause: error });
+    throw new NativeError(
+      "NATIVE_MISSING",
+      { tried: `${path} (${reason(error)})` },
+      { cause: error },
+    );
   }
 }
 

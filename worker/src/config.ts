@@ -1,0 +1,128 @@
+// The worker's configuration: read once from flags and environment, complete and frozen. Everything
+// the process may depend on is here; nothing else reads the environment.
+import { availableParallelism } from "node:os";
+import { resolve } from "node:path";
+import { GraftError, quoted } from "@graft/proto";
+
+export type ListenAddress =
+  | { readonly kind: "unix"; readonly path: string }
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number };
+
+export interface WorkerConfig {
+  readonly listen: ListenAddress;
+  /** Belongs to the process that started it: lives as long as its standard input is open. */
+  readonly private: boolean;
+  readonly threadCount: number;
+  /** Bound on the memory of the whole process. */
+  readonly memoryBytes: number;
+  /** The engine's share of it. */
+  readonly bufferBytesMax: number;
+  readonly isa: string | undefined;
+  readonly tileBytes: number | undefined;
+  readonly directIo: boolean;
+}
+
+/** Flags as the command line gives them. */
+export interface WorkerFlags {
+  readonly listen: string;
+  readonly private?: boolean | undefined;
+  readonly threads?: string | undefined;
+  readonly memory?: string | undefined;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
+/** Node itself: code, heap and the buffers of gRPC; measured at about 100 MiB under load. */
+const NODE_RESERVE_BYTES = 160 * MIB;
+/** Below this the engine has no room for a tile of each input of a small merge. */
+const BUFFER_BYTES_MIN = 32 * MIB;
+const MEMORY_BYTES_DEFAULT = 4 * GIB;
+const THREAD_COUNT_MAX = 1024;
+
+/** Throws FLAG naming the flag or variable, or MEMORY_TOO_SMALL. */
+export function readConfig(flags: WorkerFlags, environment: Environment): WorkerConfig {
+  const memoryBytes = wholeNumber("--memory", flags.memory, MEMORY_BYTES_DEFAULT, {
+    min: 1,
+    max: Number.MAX_SAFE_INTEGER,
+  });
+  const bufferBytesMax = memoryBytes - NODE_RESERVE_BYTES;
+  if (bufferBytesMax < BUFFER_BYTES_MIN) {
+    throw new GraftError("MEMORY_TOO_SMALL", {
+      given: `${Math.floor(memoryBytes / MIB)} MiB`,
+      needed: `${(NODE_RESERVE_BYTES + BUFFER_BYTES_MIN) / MIB} MiB`,
+      reason: `${NODE_RESERVE_BYTES / MIB} MiB for the process, the rest for buffers`,
+    });
+  }
+  const threadCount = wholeNumber("--threads", flags.threads, availableParallelism(), {
+    min: 1,
+    max: THREAD_COUNT_MAX,
+  });
+  return Object.freeze({
+    listen: parseListenAddress(flags.listen),
+    private: flags.private ?? false,
+    threadCount,
+    memoryBytes,
+    bufferBytesMax,
+    isa: environment.GRAFT_ISA || undefined,
+    tileBytes: readTileBytes(environment.GRAFT_TILE_BYTES),
+    directIo: readSwitch("GRAFT_DIRECTIO", environment.GRAFT_DIRECTIO, true),
+  });
+}
+
+const LISTEN_FORMS = "expected unix:PATH or HOST:PORT";
+
+/** TCP is for the machine itself only: this version has no TLS. */
+export function parseListenAddress(text: string): ListenAddress {
+  const fail = (problem: string): never => {
+    throw new GraftError("FLAG", { flag: "--listen", problem });
+  };
+  if (text.startsWith("unix:")) {
+    const path = text.slice("unix:".length);
+    if (path === "" || path.includes("\0")) return fail(`${LISTEN_FORMS}, got ${quoted(text)}`);
+    return { kind: "unix", path: resolve(path) };
+  }
+  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (host === undefined || port > 65535) return fail(`${LISTEN_FORMS}, got ${quoted(text)}`);
+  if (!isLoopback(host)) {
+    return fail(
+      `${quoted(host)} is not a loopback address, and connections without TLS, which is not part ` +
+        "of this version, are accepted from this machine only; use 127.0.0.1 or unix:PATH",
+    );
+  }
+  return { kind: "tcp", host, port };
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+function wholeNumber(
+  flag: string,
+  text: string | undefined,
+  fallback: number,
+  { min, max }: { readonly min: number; readonly max: number },
+): number {
+  if (text === undefined) return fallback;
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= min && value <= max) return value;
+  const problem = `expected a whole number in [${min}, ${max}], got ${quoted(text)}`;
+  throw new GraftError("FLAG", { flag, problem });
+}
+
+function readTileBytes(text: string | undefined): number | undefined {
+  if (text === undefined || text === "") return undefined;
+  const bytes = wholeNumber("GRAFT_TILE_BYTES", text, 0, { min: MIB, max: GIB });
+  if (bytes % MIB === 0) return bytes;
+  const problem = `expected a multiple of ${MIB} bytes, got ${bytes}`;
+  throw new GraftError("FLAG", { flag: "GRAFT_TILE_BYTES", problem });
+}
+
+function readSwitch(flag: string, text: string | undefined, fallback: boolean): boolean {
+  if (text === undefined || text === "") return fallback;
+  if (text === "0" || text === "1") return text === "1";
+  throw new GraftError("FLAG", { flag, problem: `expected 0 or 1, got ${quoted(text)}` });
+}

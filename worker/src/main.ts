@@ -1,0 +1,70 @@
+// The worker process: flags in, one line on standard output when it serves, then signals. A private
+// worker ends when its standard input does, so it never outlives the coordinator that started it.
+import { Command } from "commander";
+import { readConfig, type WorkerConfig, type WorkerFlags } from "./config.js";
+import { toGraftError } from "./errors.js";
+import { startWorker, type Worker } from "./rpc/server.js";
+
+/** Longest wait for aborted tasks before the process goes anyway; a hung disk must not keep it. */
+const STOP_GRACE_MS = 2000;
+
+const program = new Command("graft-worker")
+  .description("Runs merge tasks for a coordinator")
+  .requiredOption(
+    "--listen <address>",
+    "unix:PATH or HOST:PORT; connections are not authenticated, so HOST must be a loopback address",
+  )
+  .option("--private", "guard the socket's directory and end with standard input")
+  .option("--threads <count>", "threads that compute (default: one per core)")
+  .option("--memory <bytes>", "bound on the memory of the process (default: 4 GiB)")
+  .showHelpAfterError()
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+
+program.parse();
+await serve(program.opts<WorkerFlags>());
+
+async function serve(flags: WorkerFlags): Promise<void> {
+  let config: WorkerConfig;
+  let worker: Worker;
+  try {
+    config = readConfig(flags, process.env);
+    worker = await startWorker(config);
+  } catch (error) {
+    const failure = toGraftError(error);
+    process.stderr.write(`graft-worker: ${failure.message}\n`);
+    process.exit(failure.info.exit);
+  }
+  if (config.private) {
+    // Ctrl-C reaches the whole process group; the coordinator decides what it means.
+    process.on("SIGINT", () => undefined);
+    process.stdin.on("end", () => stop(worker, 0));
+    process.stdin.on("error", () => stop(worker, 0));
+    process.stdin.resume();
+  } else {
+    stopOnSignal(worker, "SIGINT", 130);
+  }
+  stopOnSignal(worker, "SIGTERM", 143);
+  const { listen } = config;
+  const ready =
+    listen.kind === "tcp"
+      ? { ready: true, listen: `${listen.host}:${worker.port}` }
+      : { ready: true };
+  process.stdout.write(`${JSON.stringify(ready)}\n`);
+}
+
+/** The first signal drains, the second one exits. */
+function stopOnSignal(worker: Worker, signal: "SIGINT" | "SIGTERM", exitCode: number): void {
+  let signalled = false;
+  process.on(signal, () => {
+    if (signalled) process.exit(exitCode);
+    signalled = true;
+    worker.drain().then(() => stop(worker, 0));
+  });
+}
+
+async function stop(worker: Worker, exitCode: number): Promise<never> {
+  // SIGKILL, because exit() would wait for native threads that hang in a system call.
+  setTimeout(() => process.kill(process.pid, "SIGKILL"), STOP_GRACE_MS).unref();
+  await worker[Symbol.asyncDispose]();
+  process.exit(exitCode);
+}

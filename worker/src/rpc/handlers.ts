@@ -1,0 +1,177 @@
+// The methods of graft.v1.WorkerService, each a few lines over the part that does the work. Requests
+// come from a coordinator that may be of another version, so every name and number is checked.
+import {
+  digestFile,
+  type Engine,
+  measureStorage,
+  prepareFile,
+  readHeader,
+  readRange,
+  syncFile,
+} from "@graft/native";
+import {
+  type DigestFileRequest,
+  type DigestFileResponse,
+  type GetWorkerResponse,
+  GraftError,
+  type ReadRangeRequest,
+  type ReadRangeResponse,
+  type RunTasksRequest,
+  type RunTasksResponse,
+  type WorkerServiceServer,
+} from "@graft/proto";
+import type { ServerDuplexStream } from "@grpc/grpc-js";
+import { toStatus } from "../errors.js";
+import { describeModel } from "../models/describe.js";
+import { copySideFile, joinPlain } from "../output/files.js";
+import { createTaskStream, DRAINING, type TaskStream } from "../run/stream.js";
+import { toNativeFile } from "../run/task.js";
+import { type ResponseStream, serverStream, unary } from "./adapt.js";
+
+const MIB = 1024 * 1024;
+const RANGE_PIECE_BYTES = 4 * MIB;
+const MEASURE_BYTES_MIN = BigInt(MIB);
+const MEASURE_BYTES_MAX = 16n * 1024n * BigInt(MIB);
+
+export interface WorkerServiceOptions {
+  readonly engine: Engine;
+  readonly facts: GetWorkerResponse;
+  /** Called once, when the first Drain arrives. */
+  readonly onDrain: () => void;
+}
+
+export interface WorkerService extends AsyncDisposable {
+  readonly implementation: WorkerServiceServer;
+  /** Takes no more tasks; resolves when the running ones are done. Idempotent. */
+  drain(): Promise<void>;
+}
+
+export function createWorkerService(options: WorkerServiceOptions): WorkerService {
+  const { engine, facts, onDrain } = options;
+  const streams = new Set<TaskStream>();
+  let draining = false;
+
+  const drain = async (): Promise<void> => {
+    if (!draining) onDrain();
+    draining = true;
+    await Promise.all([...streams].map((stream) => stream.drain()));
+  };
+
+  const runTasks = (call: ServerDuplexStream<RunTasksRequest, RunTasksResponse>): void => {
+    if (draining) {
+      const details = { worker: facts.workerId, problem: DRAINING };
+      const refusal = new GraftError("WORKER_LOST", details);
+      call.emit("error", toStatus(refusal));
+      return;
+    }
+    const stream = createTaskStream({
+      engine,
+      workerId: facts.workerId,
+      send: (response) => call.write(response),
+      nowMs: () => performance.now(),
+      residentMemoryBytes: () => process.memoryUsage.rss(),
+    });
+    streams.add(stream);
+    const close = async (): Promise<void> => {
+      await stream[Symbol.asyncDispose]();
+      if (streams.delete(stream)) call.end();
+    };
+    call.on("data", (request: RunTasksRequest) => stream.handle(request));
+    call.on("end", close);
+    call.on("error", close);
+    call.on("cancelled", close);
+  };
+
+  return {
+    implementation: {
+      ...fileMethods,
+      getWorker: unary(() => facts),
+      runTasks,
+      drain: unary(async () => {
+        await drain();
+        return {};
+      }),
+    },
+    drain,
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all([...streams].map((stream) => stream[Symbol.asyncDispose]()));
+    },
+  };
+}
+
+/** The methods that need no engine and keep no state. */
+const fileMethods = {
+  describeModel: serverStream(async (request, { signal, write }) => {
+    for await (const response of describeModel(request, { readHeader })) {
+      signal.throwIfAborted();
+      await write(response);
+    }
+  }),
+  prepareFile: unary(async ({ outputDirectory, name, sizeBytes, header }) => {
+    if (sizeBytes < 0n || BigInt(header.length) > sizeBytes) {
+      const problem = `expected at least the header's ${header.length} bytes, got ${sizeBytes}`;
+      throw new GraftError("FLAG", { flag: "size_bytes", problem });
+    }
+    await prepareFile(joinPlain(outputDirectory, name), sizeBytes, header);
+    return {};
+  }),
+  copySideFile: unary((request, signal) => copySideFile({ ...request, signal })),
+  syncFile: unary(async ({ outputDirectory, name }) => {
+    await syncFile(joinPlain(outputDirectory, name));
+    return {};
+  }),
+  digestFile: serverStream(digest),
+  readRange: serverStream(sendRange),
+  measureStorage: unary(({ directory, sizeBytes }) => {
+    if (sizeBytes >= MEASURE_BYTES_MIN && sizeBytes <= MEASURE_BYTES_MAX) {
+      return measureStorage(directory, sizeBytes);
+    }
+    const bounds = `[${MEASURE_BYTES_MIN}, ${MEASURE_BYTES_MAX}]`;
+    const problem = `expected a number in ${bounds}, got ${sizeBytes}`;
+    throw new GraftError("FLAG", { flag: "size_bytes", problem });
+  }),
+} satisfies Partial<WorkerServiceServer>;
+
+async function digest(
+  { directory, name, sha256, spans }: DigestFileRequest,
+  { signal, write }: ResponseStream<DigestFileResponse>,
+): Promise<void> {
+  const ranges = spans.map(({ span, fileOffsetBytes }) => ({
+    offsetBytes: fileOffsetBytes,
+    lengthBytes: span?.lengthBytes ?? 0n,
+  }));
+  const onProgress = (readBytes: bigint): void => {
+    // Progress that cannot be sent is no failure: the digest itself notices a caller that has gone.
+    write({ message: { $case: "readBytes", value: readBytes } }).catch(() => undefined);
+  };
+  const result = await digestFile(joinPlain(directory, name), ranges, {
+    sha256,
+    signal,
+    onProgress,
+  });
+  const digests = spans.map(({ span }, at) => ({
+    tensor: span?.tensor ?? "",
+    offsetBytes: span?.offsetBytes ?? 0n,
+    lengthBytes: span?.lengthBytes ?? 0n,
+    digest: result.spanDigests[at] ?? "",
+  }));
+  const value = { sizeBytes: result.sizeBytes, sha256: result.sha256 ?? "", spans: digests };
+  await write({ message: { $case: "digests", value } });
+}
+
+async function sendRange(
+  { file, offsetBytes, lengthBytes }: ReadRangeRequest,
+  { write }: ResponseStream<ReadRangeResponse>,
+): Promise<void> {
+  const end = offsetBytes + lengthBytes;
+  if (file === undefined || offsetBytes < 0n || lengthBytes < 0n || end > file.sizeBytes) {
+    const problem = `bytes ${offsetBytes}..${end} are not inside ${file?.sizeBytes ?? 0n} bytes`;
+    throw new GraftError("FLAG", { flag: "range", problem });
+  }
+  const pinned = toNativeFile(file);
+  for (let at = offsetBytes; at < end; at += BigInt(RANGE_PIECE_BYTES)) {
+    const length = Math.min(RANGE_PIECE_BYTES, Number(end - at));
+    const { data, digest: pieceDigest } = await readRange(pinned, at, length);
+    await write({ offsetBytes: at, data, digest: pieceDigest });
+  }
+}

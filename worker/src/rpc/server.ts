@@ -1,0 +1,86 @@
+// A running worker: engine, service, health and the listening server, owned together. Disposing stops
+// at once: calls are cancelled, tasks aborted, the engine closed, in that order.
+import { randomUUID } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { promisify } from "node:util";
+import { createEngine, kernelVersion } from "@graft/native";
+import { WorkerServiceService } from "@graft/proto";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { HealthImplementation } from "grpc-health-check";
+import type { WorkerConfig } from "../config.js";
+import { createWorkerService } from "./handlers.js";
+import { prepareAddress } from "./listen.js";
+
+/** Raised when a coordinator of another version could misread this worker. */
+const PROTOCOL_VERSION = 1;
+const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
+/** A peer that plans a huge model may not answer for seconds, so the timeout is generous. */
+const KEEPALIVE_INTERVAL_MS = 10_000;
+const KEEPALIVE_TIMEOUT_MS = 20_000;
+const HEALTH_NAMES = ["", "graft.v1.WorkerService"];
+
+export interface Worker extends AsyncDisposable {
+  readonly workerId: string;
+  /** Port in use; 0 on a unix socket. */
+  readonly port: number;
+  /** Takes no more tasks; resolves when the running ones are done. Idempotent. */
+  drain(): Promise<void>;
+}
+
+/** Starts serving; throws FLAG, MEMORY_TOO_SMALL, NATIVE_MISSING or what the bind failed with. */
+export async function startWorker(config: WorkerConfig): Promise<Worker> {
+  const { threadCount, bufferBytesMax, isa, tileBytes, directIo, listen } = config;
+  const memoryBytes = bufferBytesMax;
+  const engine = createEngine({ threadCount, memoryBytes, isa, tileBytes, directIo });
+  const workerId = randomUUID();
+  const health = new HealthImplementation();
+  const setHealth = (status: "SERVING" | "NOT_SERVING"): void => {
+    for (const name of HEALTH_NAMES) health.setStatus(name, status);
+  };
+  const service = createWorkerService({
+    engine,
+    facts: {
+      workerId,
+      kernelVersion: kernelVersion(),
+      protocolVersion: PROTOCOL_VERSION,
+      isa: engine.isa,
+      threadCount,
+      memoryLimitBytes: BigInt(config.memoryBytes),
+    },
+    onDrain: () => setHealth("NOT_SERVING"),
+  });
+  const server = new Server({
+    "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
+    "grpc.max_send_message_length": MESSAGE_BYTES_MAX,
+    "grpc.keepalive_time_ms": KEEPALIVE_INTERVAL_MS,
+    "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
+  });
+  server.addService(WorkerServiceService, service.implementation);
+  health.addToServer(server);
+  const stop = async (): Promise<void> => {
+    server.forceShutdown();
+    await service[Symbol.asyncDispose]();
+    await engine[Symbol.asyncDispose]();
+    if (listen.kind === "unix") await rm(listen.path, { force: true });
+  };
+  try {
+    const address = await prepareAddress(listen, config.private);
+    const bind = promisify(server.bindAsync.bind(server));
+    const port = await bind(address, ServerCredentials.createInsecure());
+    setHealth("SERVING");
+    let stopping: Promise<void> | undefined;
+    return {
+      workerId,
+      port,
+      drain: service.drain,
+      [Symbol.asyncDispose]: () => {
+        stopping ??= stop();
+        return stopping;
+      },
+    };
+  } catch (error) {
+    server.forceShutdown();
+    await engine[Symbol.asyncDispose]();
+    throw error;
+  }
+}

@@ -1,0 +1,156 @@
+// The worker's end of one task stream: credits out, assignments in, one native call per task, results
+// out. Knows nothing of gRPC. A task that fails, whatever it throws, is an answer and nothing else.
+import type { Engine, EngineCounters } from "@graft/native";
+import {
+  GraftError,
+  type RunTasksRequest,
+  type RunTasksResponse,
+  type TaskAssignment,
+  type TaskDone,
+  type TaskProgress,
+} from "@graft/proto";
+import { toErrorDetail } from "../errors.js";
+import { inputDigests, nonFiniteReports, outputDigests, toNativeTask } from "./task.js";
+
+/** One task computes while the next one's reads already run. */
+const TASKS_AT_ONCE = 2;
+const PROGRESS_INTERVAL_MS = 100;
+export const DRAINING = "draining, takes no more tasks";
+
+type Message = NonNullable<RunTasksResponse["message"]>;
+
+export interface TaskStreamOptions {
+  readonly engine: Pick<Engine, "runTask" | "counters">;
+  readonly workerId: string;
+  readonly send: (response: RunTasksResponse) => void;
+  /** Monotonic milliseconds. */
+  readonly nowMs: () => number;
+  readonly residentMemoryBytes: () => number;
+}
+
+export interface TaskStream extends AsyncDisposable {
+  handle(request: RunTasksRequest): void;
+  /** Takes no more tasks; resolves when the running ones are done. Idempotent. */
+  drain(): Promise<void>;
+}
+
+interface RunningTask {
+  readonly controller: AbortController;
+  readonly finished: Promise<void>;
+}
+
+/** Grants the first credits at once. Disposing aborts every task; nothing is sent from then on. */
+export function createTaskStream(options: TaskStreamOptions): TaskStream {
+  const { engine, workerId } = options;
+  const running = new Map<string, RunningTask>();
+  const start = engine.counters();
+  let state: "open" | "draining" | "closed" = "open";
+  let ticker: NodeJS.Timeout | undefined;
+
+  const send = (message: Message): void => {
+    if (state !== "closed") options.send({ message });
+  };
+  const sendProgress = (): void => {
+    const value = progressSince(start, engine.counters(), options.residentMemoryBytes());
+    send({ $case: "progress", value });
+  };
+
+  const assign = (assignment: TaskAssignment): void => {
+    const key = keyOf(assignment.task?.taskId ?? "", assignment.epoch);
+    // The same assignment again is the same work: its one answer is on its way.
+    if (running.has(key)) return;
+    if (state !== "open" || running.size >= TASKS_AT_ONCE) {
+      const problem = state === "open" ? "has given no credit for another task" : DRAINING;
+      send(toFailed(assignment, new GraftError("WORKER_LOST", { worker: workerId, problem })));
+      return;
+    }
+    const controller = new AbortController();
+    const finished = runAssignment(assignment, options, controller.signal).then((answer) => {
+      running.delete(key);
+      sendProgress();
+      send(answer);
+      if (state === "open") send({ $case: "credits", value: { count: 1 } });
+      if (running.size === 0) clearInterval(ticker);
+    });
+    if (running.size === 0) ticker = setInterval(sendProgress, PROGRESS_INTERVAL_MS);
+    running.set(key, { controller, finished });
+  };
+
+  const settled = async (): Promise<void> => {
+    await Promise.all([...running.values()].map(({ finished }) => finished));
+  };
+
+  send({ $case: "credits", value: { count: TASKS_AT_ONCE } });
+  return {
+    handle: ({ message }) => {
+      if (message?.$case === "assign") assign(message.value);
+      if (message?.$case === "cancel") {
+        const { taskId, epoch } = message.value;
+        running.get(keyOf(taskId, epoch))?.controller.abort();
+      }
+    },
+    drain: () => {
+      if (state === "open") state = "draining";
+      return settled();
+    },
+    [Symbol.asyncDispose]: () => {
+      state = "closed";
+      clearInterval(ticker);
+      for (const { controller } of running.values()) controller.abort();
+      return settled();
+    },
+  };
+}
+
+/** Never rejects. */
+async function runAssignment(
+  assignment: TaskAssignment,
+  { engine, nowMs }: TaskStreamOptions,
+  signal: AbortSignal,
+): Promise<Message> {
+  const { task, epoch, outputDirectory } = assignment;
+  try {
+    if (task === undefined) throw new GraftError("FLAG", { flag: "assign", problem: "no task" });
+    const startedMs = nowMs();
+    const result = await engine.runTask(toNativeTask(task, outputDirectory), { signal });
+    const value: TaskDone = {
+      taskId: task.taskId,
+      epoch,
+      outputs: outputDigests(task, result),
+      inputs: inputDigests(task, result),
+      nonFinite: nonFiniteReports(task, result),
+      wallTime: toDuration((nowMs() - startedMs) / 1000),
+      cpuTime: toDuration(result.cpuSeconds),
+    };
+    return { $case: "done", value };
+  } catch (error) {
+    return toFailed(assignment, error);
+  }
+}
+
+function toFailed({ task, epoch }: TaskAssignment, error: unknown): Message {
+  const value = { taskId: task?.taskId ?? "", epoch, error: toErrorDetail(error) };
+  return { $case: "failed", value };
+}
+
+function progressSince(
+  start: EngineCounters,
+  now: EngineCounters,
+  residentMemoryBytes: number,
+): TaskProgress {
+  return {
+    readBytes: now.readBytes - start.readBytes,
+    writtenBytes: now.writtenBytes - start.writtenBytes,
+    pageCacheBytes: now.pageCacheBytes - start.pageCacheBytes,
+    residentMemoryBytes: BigInt(residentMemoryBytes),
+  };
+}
+
+function keyOf(taskId: string, epoch: bigint): string {
+  return `${taskId}@${epoch}`;
+}
+
+function toDuration(seconds: number): { seconds: bigint; nanos: number } {
+  const whole = Math.floor(seconds);
+  return { seconds: BigInt(whole), nanos: Math.floor((seconds - whole) * 1e9) };
+}
