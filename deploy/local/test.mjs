@@ -1,8 +1,6 @@
-// Runs every compiled test of every package and the native tests. Sets up first.
-//   npm test                      everything short
-//   npm test -- crash plan.test   only test files whose path contains one of the words
-//   npm run test:long             the *.long.ts suites
-// The closing line is "N passed, N failed, N skipped"; every skip is listed with its reason.
+// Sets up, then runs every compiled test of every package and the native tests; words given as
+// arguments choose test files by path, --long runs the *.long.ts suites instead. The closing line is
+// "N passed, N failed, N skipped", after every skip with its reason.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -44,7 +44,9 @@ function namesProblem(output: Tensors, base: Tensors): string | null {
     ...[...output.keys()].filter((name) => !base.has(name)),
     ...[...base.keys()].filter((name) => !output.has(name)),
   ];
-  return odd.length === 0 ? null : `tensor names differ from the base: ${odd.slice(0, 3).join(", ")}`;
+  return odd.length === 0
+    ? null
+    : `tensor names differ from the base: ${odd.slice(0, 3).join(", ")}`;
 }
 
 interface Tally {

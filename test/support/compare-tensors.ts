@@ -1,8 +1,6 @@
-// Decides whether two checkpoints hold the same numbers, within a class of tolerance:
-//   exact-copy  same bytes
-//   fp32        max |a - b| <= tolerance * max |expected|, tensor by tensor
-//   bf16, fp16  every element at most 1 ulp from the float32 reference rounded once, or so close to it
-//               (relative to the tensor's largest element) that ulps mean nothing
+// Decides whether two checkpoints hold the same numbers, within a class of tolerance: same bytes
+// (exact-copy); error relative to each tensor's largest element (fp32); at most 1 ulp from the float32
+// reference rounded once, or too close to it for ulps to mean anything (bf16, fp16).
 import { BF16, F16, type FloatFormat, toBits, ulpDistance } from "./float-formats.js";
 import { fuseExperts } from "./fuse-experts.js";
 import { decode, type StoredTensor, type Tensors } from "./safetensors.js";
@@ -116,7 +114,10 @@ function valueProblem(
 }
 
 /** All differences that the class does not allow; tensor order and sharding are free. */
-export function compareTensors(expectation: Expectation, output: Tensors): readonly TensorProblem[] {
+export function compareTensors(
+  expectation: Expectation,
+  output: Tensors,
+): readonly TensorProblem[] {
   const expected = fuseExperts(expectation.expected);
   const reference = expectation.reference === null ? null : fuseExperts(expectation.reference);
   const actual = fuseExperts(output);

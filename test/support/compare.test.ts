@@ -53,7 +53,15 @@ test("missing, extra, misshapen and mistyped tensors are found", () => {
   const w = tensorOf("F32", [8, 8], values);
   const problem = (output: Tensors) => compareTensors(expectation("fp32"), output)[0]?.message;
   assert.equal(problem(new Map()), "missing");
-  assert.equal(problem(new Map([["w", w], ["x", w]])), "unexpected tensor");
+  assert.equal(
+    problem(
+      new Map([
+        ["w", w],
+        ["x", w],
+      ]),
+    ),
+    "unexpected tensor",
+  );
   assert.match(problem(new Map([["w", { ...w, shape: [64] }]])) ?? "", /shape/);
   assert.match(problem(changed((x) => x, "F16")) ?? "", /dtype/);
 });
@@ -61,7 +69,10 @@ test("missing, extra, misshapen and mistyped tensors are found", () => {
 test("an element marked dontcare is not compared", () => {
   const marks = values.map((_, i) => (i === 3 ? 1 : 0));
   const dontcare = new Map([["w", tensorOf("U8", [8, 8], marks)]]);
-  const output = changed(at(3, () => 100), "F32");
+  const output = changed(
+    at(3, () => 100),
+    "F32",
+  );
   assert.deepEqual(compareTensors({ ...expectation("fp32"), dontcare }, output), []);
 });
 
@@ -123,7 +134,12 @@ test("a single mask with the wrong rate or a wrong factor is found", () => {
     relative_tolerance: 2e-5,
   } as const;
   const judge = (factor: (i: number) => number) =>
-    compareSingleMask(stats, base, plus(() => 1), plus(factor)).length === 0;
+    compareSingleMask(
+      stats,
+      base,
+      plus(() => 1),
+      plus(factor),
+    ).length === 0;
   assert.ok(judge((i) => i % 2));
   assert.ok(!judge((i) => (i % 3 === 0 ? 1 : 0)));
   assert.ok(!judge((i) => (i % 2) * 1.001));

@@ -61,7 +61,7 @@ export function readCase(directory: string): GoldenCase {
 }
 
 const dtypeOf = (config: Config): string =>
-  String(config["dtype"] ?? config["torch_dtype"]).replace("torch.", "");
+  String(config.dtype ?? config.torch_dtype).replace("torch.", "");
 
 export function compareConfigs(
   expected: Config,

@@ -61,7 +61,10 @@ export function fuseExperts(tensors: Tensors): Tensors {
     const get = (role: Role) => (expert: Expert | undefined) => member(expert, role, layer);
     const gateUp = stack(list, (expert) => [get("gate")(expert), get("up")(expert)]);
     fused.set(`${layer}.mlp.experts.gate_up_proj`, gateUp);
-    fused.set(`${layer}.mlp.experts.down_proj`, stack(list, (expert) => [get("down")(expert)]));
+    fused.set(
+      `${layer}.mlp.experts.down_proj`,
+      stack(list, (expert) => [get("down")(expert)]),
+    );
   }
   return fused;
 }

@@ -3,7 +3,13 @@
 //   node test/dist/support/make-models.js --out DIR [--preset sample|wide] [--layers N] …
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type FineTune, makeModel, type ModelShape, SAMPLE_SHAPE, type WeightDtype } from "./models.js";
+import {
+  type FineTune,
+  type ModelShape,
+  makeModel,
+  SAMPLE_SHAPE,
+  type WeightDtype,
+} from "./models.js";
 
 /** Layers as wide as those of 7B models: 436 MB each in bf16, 2.3 GB in all. */
 const WIDE_SHAPE: ModelShape = {
@@ -55,13 +61,16 @@ function fail(message: string): never {
 function number(flag: keyof typeof values, fallback: number): number {
   const text = values[flag];
   const value = text === undefined ? fallback : Number(text);
-  return Number.isFinite(value) && value >= 0 ? value : fail(`--${flag}: expected a number, got ${text}`);
+  return Number.isFinite(value) && value >= 0
+    ? value
+    : fail(`--${flag}: expected a number, got ${text}`);
 }
 
 const out = values.out ?? fail("--out DIR is missing");
-const preset =
-  PRESETS[values.preset] ?? fail(`--preset ${values.preset}: expected sample or wide`);
-const dtype = DTYPES[values.dtype] ?? fail(`--dtype ${values.dtype}: expected ${Object.keys(DTYPES).join(", ")}`);
+const preset = PRESETS[values.preset] ?? fail(`--preset ${values.preset}: expected sample or wide`);
+const dtype =
+  DTYPES[values.dtype] ??
+  fail(`--dtype ${values.dtype}: expected ${Object.keys(DTYPES).join(", ")}`);
 const shape: ModelShape = {
   layers: number("layers", preset.shape.layers),
   hidden: number("hidden", preset.shape.hidden),
@@ -83,5 +92,7 @@ const common = { shape, dtype, shardSizeBytesMax: number("shard-size", preset.sh
 console.log(makeModel({ ...common, directory: join(out, "base"), seed }));
 for (let i = 1; i <= fineTunes; i += 1) {
   const name = fineTunes === 1 ? "tuned" : `tuned-${String(i).padStart(2, "0")}`;
-  console.log(makeModel({ ...common, directory: join(out, name), seed: seed + i * 1000, fineTuneOf }));
+  console.log(
+    makeModel({ ...common, directory: join(out, name), seed: seed + i * 1000, fineTuneOf }),
+  );
 }

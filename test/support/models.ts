@@ -4,8 +4,8 @@
 import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { createRandom, hashText, normals } from "./random.js";
-import { dtypeSizeBytes, elementCount, encode, encodeHeader } from "./safetensors.js";
 import type { TensorLayout } from "./safetensors.js";
+import { dtypeSizeBytes, elementCount, encode, encodeHeader } from "./safetensors.js";
 import { type ModelShape, sideFiles, type WeightDtype } from "./side-files.js";
 
 export type { ModelShape, WeightDtype } from "./side-files.js";
@@ -107,10 +107,17 @@ function makeBlocks(options: ModelOptions, elements: number): Blocks {
     const noise = normals(elements, seed);
     const random = createRandom(seed + 1);
     for (let i = 0; i < elements; i += 1) {
-      if (random() < fineTuneOf.share) values[i] = (values[i] ?? 0) + fineTuneOf.noise * (noise[i] ?? 0);
+      if (random() < fineTuneOf.share)
+        values[i] = (values[i] ?? 0) + fineTuneOf.noise * (noise[i] ?? 0);
     }
   }
-  return { matrix: encode(values, dtype), norm: encode(values.map((x) => 1 + x), dtype) };
+  return {
+    matrix: encode(values, dtype),
+    norm: encode(
+      values.map((x) => 1 + x),
+      dtype,
+    ),
+  };
 }
 
 function writeFully(file: number, bytes: Uint8Array): void {
@@ -118,7 +125,12 @@ function writeFully(file: number, bytes: Uint8Array): void {
 }
 
 /** Writes lengthBytes of the block, from startBytes on and around its end as often as needed. */
-function writeTiled(file: number, block: Uint8Array, startBytes: number, lengthBytes: number): void {
+function writeTiled(
+  file: number,
+  block: Uint8Array,
+  startBytes: number,
+  lengthBytes: number,
+): void {
   let at = startBytes;
   for (let rest = lengthBytes; rest > 0; ) {
     const piece = block.subarray(at, Math.min(block.length, at + rest));
@@ -128,7 +140,12 @@ function writeTiled(file: number, block: Uint8Array, startBytes: number, lengthB
   }
 }
 
-function writeShard(path: string, layouts: readonly TensorLayout[], blocks: Blocks, seed: number): void {
+function writeShard(
+  path: string,
+  layouts: readonly TensorLayout[],
+  blocks: Blocks,
+  seed: number,
+): void {
   const file = openSync(path, "w");
   try {
     writeFully(file, encodeHeader(layouts));

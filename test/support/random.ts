@@ -26,7 +26,7 @@ export function normals(count: number, seed: number): Float64Array {
 
 /** Seed of this run: GRAFT_SEED to repeat one, else a new one. Tests print it. */
 export function runSeed(): number {
-  const given = process.env["GRAFT_SEED"];
+  const given = process.env.GRAFT_SEED;
   return given === undefined ? Date.now() % 2 ** 31 : Number(given);
 }
 

@@ -1,7 +1,14 @@
 // Runs the built command line as users do, and gives tests directories that vanish afterwards.
 import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
@@ -78,7 +85,7 @@ export function transcript(result: CliResult): string {
 export function temporaryDirectory(context: TestContext, parent = tmpdir()): string {
   const directory = realpathSync(mkdtempSync(join(parent, "graft-test-")));
   context.after(() => {
-    if (process.env["GRAFT_KEEP"] === undefined) rmSync(directory, { recursive: true, force: true });
+    if (process.env.GRAFT_KEEP === undefined) rmSync(directory, { recursive: true, force: true });
   });
   return directory;
 }

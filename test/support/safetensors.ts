@@ -150,7 +150,9 @@ export function readCheckpoint(directory: string): Tensors {
   for (const shard of [...new Set(Object.values(index.weight_map))].sort()) {
     for (const [name, tensor] of readTensorFile(join(directory, shard))) {
       if (index.weight_map[name] !== shard) {
-        throw new Error(`${directory}: ${shard} holds ${name}, which the index does not place there`);
+        throw new Error(
+          `${directory}: ${shard} holds ${name}, which the index does not place there`,
+        );
       }
       tensors.set(name, tensor);
     }
