@@ -60,6 +60,7 @@ export interface OutputTensor {
   readonly name: string;
   readonly dtype: Dtype;
   readonly shape: readonly number[];
+  /** Absolute offset in the file (header included). */
   readonly offsetBytes: number;
   readonly lengthBytes: number;
 }
