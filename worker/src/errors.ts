@@ -32,7 +32,7 @@ function fromSystemError(error: NodeJS.ErrnoException): GraftError | undefined {
   if (code === undefined || syscall === undefined || path === undefined) return undefined;
   const cause = { cause: error };
   if (code === "ENOSPC" || code === "EDQUOT") {
-    return new GraftError("DISK_FULL", { path, output: "DIR" }, cause);
+    return new GraftError("DISK_FULL", { path, output: path }, cause);
   }
   if (code === "EACCES" || code === "EPERM" || code === "EROFS") {
     return new GraftError("PERMISSION", { path, operation: syscall }, cause);
