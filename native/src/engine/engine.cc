@@ -1,0 +1,235 @@
+// The engine's threads: one queue of units from all running tasks. There are more threads than may compute at
+// once (Gate), so that some always wait for the device while others work.
+#include "graft/engine.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "engine/operation_run.h"
+
+namespace graft {
+namespace {
+
+constexpr int64_t kDefaultTileBytes = int64_t{4} << 20;
+/// Threads beyond the computing ones; with fewer, a device that answers in milliseconds idles.
+constexpr int kWaitingThreads = 4;
+
+double ThreadCpuSeconds() {
+  timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+/// One task in progress; lives on the stack of Run().
+struct TaskRun {
+  std::vector<File> inputs, outputs;
+  std::deque<OperationRun> operations;
+  AbortFlag abort;
+
+  std::mutex mutex;
+  std::condition_variable done;
+  int operations_left = 0;
+  Status status = Status::Ok();
+  std::atomic<bool> failed{false};
+  std::atomic<int64_t> cpu_nanoseconds{0};
+
+  void Fail(Status error) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    if (status.ok()) status = std::move(error);
+    failed = true;
+  }
+  void OperationDone() {
+    const std::lock_guard<std::mutex> lock(mutex);
+    if (--operations_left == 0) done.notify_all();
+  }
+};
+
+struct Unit {
+  TaskRun* task;
+  OperationRun* operation;
+  int index;
+};
+
+class ThreadedEngine final : public Engine {
+ public:
+  ThreadedEngine(const EngineOptions& options, const KernelTable* kernels)
+      : options_(options), kernels_(kernels), gate_(options.thread_count) {
+    const int count = options.thread_count + kWaitingThreads;
+    scratch_bytes_max_ = options.buffer_bytes_max / count;
+    scratches_ = std::vector<Scratch>(static_cast<size_t>(count));
+    for (int i = 0; i < count; ++i) {
+      threads_.emplace_back([this, i] { Work(scratches_[static_cast<size_t>(i)]); });
+    }
+  }
+
+  ~ThreadedEngine() override {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  Result<TaskResult> Run(const Task& task, const AbortFlag& abort) override;
+
+  EngineCounters counters() const override {
+    EngineCounters now;
+    now.read_bytes = io_.read;
+    now.written_bytes = io_.written;
+    now.page_cache_bytes = io_.page_cache;
+    now.buffer_bytes = scratch_bytes_max_ * static_cast<int64_t>(threads_.size());
+    return now;
+  }
+
+  std::string isa() const override { return std::string(kernels_->isa); }
+
+ private:
+  Status Prepare(const Task& task, TaskRun* run);
+  void Work(Scratch& scratch);
+  void RunUnit(const Unit& unit, Scratch& scratch);
+  void Enqueue(TaskRun* task, OperationRun* operation, bool front);
+
+  const EngineOptions options_;
+  const KernelTable* const kernels_;
+  Gate gate_;
+  IoCounters io_;
+  int64_t scratch_bytes_max_ = 0;
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Unit> queue_;
+  bool stopping_ = false;
+  std::vector<Scratch> scratches_;
+  std::vector<std::thread> threads_;
+};
+
+Status ThreadedEngine::Prepare(const Task& task, TaskRun* run) {
+  for (const TaskFile& pin : task.inputs) {
+    Result<File> file = File::OpenInput(pin, options_.direct_io);
+    if (!file.ok()) return file.status();
+    run->inputs.push_back(std::move(file.value()));
+  }
+  for (const std::string& path : task.outputs) {
+    Result<File> file = File::OpenOutput(path, options_.direct_io);
+    if (!file.ok()) return file.status();
+    run->outputs.push_back(std::move(file.value()));
+  }
+  RunContext context;
+  context.kernels = kernels_;
+  context.gate = &gate_;
+  context.counters = &io_;
+  context.inputs = &run->inputs;
+  context.outputs = &run->outputs;
+  context.abort = run->abort.get();
+  context.tile_bytes = options_.tile_bytes;
+  context.scratch_bytes_max = scratch_bytes_max_;
+  for (const Operation& operation : task.operations) {
+    OperationRun& added = run->operations.emplace_back(operation, context);
+    if (Status status = added.Check(); !status.ok()) return status;
+  }
+  run->operations_left = static_cast<int>(run->operations.size());
+  return Status::Ok();
+}
+
+Result<TaskResult> ThreadedEngine::Run(const Task& task, const AbortFlag& abort) {
+  TaskRun run;
+  run.abort = abort;
+  if (Status status = Prepare(task, &run); !status.ok()) return status;
+  for (OperationRun& operation : run.operations) Enqueue(&run, &operation, false);
+  {
+    std::unique_lock<std::mutex> lock(run.mutex);
+    run.done.wait(lock, [&run] { return run.operations_left == 0; });
+  }
+  if (!run.status.ok()) return run.status;
+  for (const File& file : run.inputs) {
+    if (Status status = file.CheckUnchanged(); !status.ok()) return status;
+  }
+  TaskResult result;
+  int index = 0;
+  for (const OperationRun& operation : run.operations) {
+    result.output_digests.push_back(operation.OutputDigest());
+    result.input_digests.push_back(operation.InputDigests());
+    operation.AppendNonFinite(index++, &result.non_finite);
+  }
+  result.cpu_seconds = static_cast<double>(run.cpu_nanoseconds) * 1e-9;
+  return result;
+}
+
+void ThreadedEngine::Enqueue(TaskRun* task, OperationRun* operation, bool front) {
+  const int count = operation->UnitCount();
+  operation->units_left = count;
+  if (count == 0) {  // an empty tensor: nothing to read or write
+    task->OperationDone();
+    return;
+  }
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    // A tensor that has been looked at goes on first: its bytes are the likeliest to be cached.
+    for (int i = 0; i < count; ++i) {
+      if (front) {
+        queue_.push_front({task, operation, count - 1 - i});
+      } else {
+        queue_.push_back({task, operation, i});
+      }
+    }
+  }
+  wake_.notify_all();
+}
+
+void ThreadedEngine::Work(Scratch& scratch) {
+  while (true) {
+    Unit unit;
+    {
+      std::unique_lock<std::mutex> lock(mutex_);
+      wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+      if (queue_.empty()) return;
+      unit = queue_.front();
+      queue_.pop_front();
+    }
+    RunUnit(unit, scratch);
+  }
+}
+
+void ThreadedEngine::RunUnit(const Unit& unit, Scratch& scratch) {
+  TaskRun* task = unit.task;
+  if (!task->failed) {
+    const double start = ThreadCpuSeconds();
+    Status status = unit.operation->RunUnit(unit.index, scratch);
+    task->cpu_nanoseconds += static_cast<int64_t>((ThreadCpuSeconds() - start) * 1e9);
+    if (!status.ok()) task->Fail(std::move(status));
+  }
+  if (--unit.operation->units_left > 0) return;
+  if (!task->failed && unit.operation->FinishPass()) {
+    Enqueue(task, unit.operation, true);
+  } else {
+    task->OperationDone();
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> Engine::Create(const EngineOptions& options) {
+  const KernelTable* kernels = FindKernels(options.isa);
+  if (kernels == nullptr) {
+    return Status::Error(
+        "FLAG", {{"flag", "isa"}, {"problem", "\"" + options.isa + "\" is not available here"}});
+  }
+  EngineOptions complete = options;
+  complete.thread_count = std::clamp(options.thread_count, 1, 512);
+  if (complete.tile_bytes <= 0) complete.tile_bytes = kDefaultTileBytes;
+  return std::unique_ptr<Engine>(new ThreadedEngine(complete, kernels));
+}
+
+std::vector<std::string> AvailableIsas() {
+  std::vector<std::string> names;
+  for (const KernelTable* table : AvailableKernels()) names.emplace_back(table->isa);
+  return names;
+}
+
+}  // namespace graft

@@ -1,0 +1,177 @@
+// The statistics passes: sums and histograms per chunk, collected in any order, reduced in index order.
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "engine/operation_run.h"
+#include "kernels/math.h"
+
+namespace graft {
+namespace {
+
+constexpr int kLanes = 16;
+
+double SumLanes(const double* lanes) {
+  double sum = 0;
+  for (int lane = 0; lane < kLanes; ++lane) sum += lanes[lane];
+  return sum;
+}
+
+int BlockCount(int64_t left) { return static_cast<int>(std::min<int64_t>(kBlockElements, left)); }
+
+}  // namespace
+
+Status OperationRun::RunStatistics(Range range, Scratch& scratch) {
+  InputReader reader(op_, *context_.inputs, context_.counters);
+  const InputReader::Plan largest{};
+  uint8_t* memory = scratch.arena.Reserve(static_cast<size_t>(
+      std::min(SubElements(true), range.count) * reader.BytesPerElement() + reader.Slack()));
+  if (memory == nullptr) return Status::FromErrno(ENOMEM, op_.stream_name, "allocate buffers");
+  const std::vector<bool> wanted = WantedInputs();
+  return ForEachSubRange(range, reader, memory, [&](Range sub) {
+    const Pass pass = passes_[pass_];
+    if (pass == Pass::kSlerpSums) return SumSlerp(sub, reader, scratch);
+    for (size_t input = 1; input < op_.inputs.size(); ++input) {
+      if (!wanted[input]) continue;
+      if (pass == Pass::kTies) {
+        CountTies(input, sub, reader, scratch);
+      } else if (pass == Pass::kNorms) {
+        SumNorms(input, sub, reader, scratch);
+      } else {
+        CountKeys(input, sub, reader, scratch);
+      }
+    }
+  });
+}
+
+void OperationRun::SumSlerp(Range sub, const InputReader& reader, Scratch& scratch) {
+  float* base = scratch.Blocks(2);
+  float* other = base + kBlockElements;
+  for (int64_t chunk = 0; chunk < sub.count; chunk += kChunkElements) {
+    double lanes[3 * kLanes] = {};
+    const int64_t end = std::min(chunk + kChunkElements, sub.count);
+    for (int64_t at = chunk; at < end; at += kBlockElements) {
+      const int n = BlockCount(end - at);
+      context_.kernels->widen(op_.inputs[0].dtype, reader.data(0) + at * reader.ElementBytes(0), n,
+                              base);
+      context_.kernels->widen(op_.inputs[1].dtype, reader.data(1) + at * reader.ElementBytes(1), n,
+                              other);
+      context_.kernels->slerp_sums(base, other, lanes);
+    }
+    slerp_sums_[static_cast<size_t>((sub.first + chunk) / kChunkElements)] = {
+        SumLanes(lanes), SumLanes(lanes + kLanes), SumLanes(lanes + 2 * kLanes)};
+  }
+}
+
+void OperationRun::FinishSlerp() {
+  SlerpSums total;
+  for (const SlerpSums& chunk : slerp_sums_) {
+    total.dot += chunk.dot;
+    total.base_squared += chunk.base_squared;
+    total.other_squared += chunk.other_squared;
+  }
+  const SlerpCoefficients coefficients =
+      ComputeSlerpCoefficients(total.dot, total.base_squared, total.other_squared, op_.t);
+  scales_ = {coefficients.base, coefficients.other};
+}
+
+void OperationRun::CountKeys(size_t input, Range sub, const InputReader& reader, Scratch& scratch) {
+  PruningState& state = prunings_[input - 1];
+  const bool high = passes_[pass_] == Pass::kHistogramHigh;
+  const uint32_t wanted_high = state.threshold_high();
+  scratch.histogram.assign(size_t{1} << (high ? kHighBits : kLowBits), 0);
+  uint32_t* counts = scratch.histogram.data();
+  float* base = scratch.Blocks(3);
+  float* x = base + kBlockElements;
+  auto* keys = reinterpret_cast<uint32_t*>(x + kBlockElements);
+  for (int64_t at = 0; at < sub.count; at += kBlockElements) {
+    const int n = BlockCount(sub.count - at);
+    context_.kernels->widen(op_.inputs[0].dtype, reader.data(0) + at * reader.ElementBytes(0), n, base);
+    context_.kernels->widen(op_.inputs[input].dtype,
+                            reader.data(input) + at * reader.ElementBytes(input), n, x);
+    context_.kernels->keys(base, x, keys);
+    if (high) {
+      for (int i = 0; i < n; ++i) ++counts[keys[i] >> kLowBits];
+    } else {
+      for (int i = 0; i < n; ++i) {
+        counts[keys[i] & ((1u << kLowBits) - 1)] += (keys[i] >> kLowBits) == wanted_high;
+      }
+    }
+  }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (size_t bin = 0; bin < state.histogram.size(); ++bin) state.histogram[bin] += counts[bin];
+}
+
+void OperationRun::CountTies(size_t input, Range sub, const InputReader& reader, Scratch& scratch) {
+  PruningState& state = prunings_[input - 1];
+  const uint32_t threshold = state.spec().threshold;
+  float* base = scratch.Blocks(3);
+  float* x = base + kBlockElements;
+  auto* keys = reinterpret_cast<uint32_t*>(x + kBlockElements);
+  for (int64_t chunk = 0; chunk < sub.count; chunk += kChunkElements) {
+    uint32_t ties = 0;
+    const int64_t end = std::min(chunk + kChunkElements, sub.count);
+    for (int64_t at = chunk; at < end; at += kBlockElements) {
+      const int n = BlockCount(end - at);
+      context_.kernels->widen(op_.inputs[0].dtype, reader.data(0) + at * reader.ElementBytes(0), n,
+                              base);
+      context_.kernels->widen(op_.inputs[input].dtype,
+                              reader.data(input) + at * reader.ElementBytes(input), n, x);
+      context_.kernels->keys(base, x, keys);
+      for (int i = 0; i < n; ++i) ties += keys[i] == threshold;
+    }
+    state.ties[static_cast<size_t>((sub.first + chunk) / kChunkElements)] = ties;
+  }
+}
+
+Status OperationRun::RunTieScan(size_t input, Scratch& scratch) {
+  if (input == 0 || !prunings_[input - 1].TiesOpen()) return Status::Ok();
+  PruningState& state = prunings_[input - 1];
+  const int64_t first = state.tie_chunk() * kChunkElements;
+  const Range chunk{first, std::min(kChunkElements, op_.element_count - first)};
+  InputReader reader(op_, *context_.inputs, context_.counters);
+  uint8_t* memory = scratch.arena.Reserve(
+      static_cast<size_t>(chunk.count * reader.BytesPerElement() + reader.Slack()));
+  if (memory == nullptr) return Status::FromErrno(ENOMEM, op_.stream_name, "allocate buffers");
+  return ForEachSubRange(chunk, reader, memory, [&](Range sub) {
+    float* base = scratch.Blocks(3);
+    float* x = base + kBlockElements;
+    auto* keys = reinterpret_cast<uint32_t*>(x + kBlockElements);
+    int64_t left = state.ties_in_chunk();
+    for (int64_t at = 0; at < sub.count && left > 0; at += kBlockElements) {
+      const int n = BlockCount(sub.count - at);
+      context_.kernels->widen(op_.inputs[0].dtype, reader.data(0) + at * reader.ElementBytes(0), n,
+                              base);
+      context_.kernels->widen(op_.inputs[input].dtype,
+                              reader.data(input) + at * reader.ElementBytes(input), n, x);
+      context_.kernels->keys(base, x, keys);
+      for (int i = 0; i < n && left > 0; ++i) {
+        if (keys[i] == state.spec().threshold && --left == 0) state.SetTieEnd(first + at + i + 1);
+      }
+    }
+  });
+}
+
+void OperationRun::SumNorms(size_t input, Range sub, const InputReader& reader, Scratch& scratch) {
+  PruningState& state = prunings_[input - 1];
+  float* base = scratch.Blocks(3);
+  float* x = base + kBlockElements;
+  float* delta = x + kBlockElements;
+  for (int64_t chunk = 0; chunk < sub.count; chunk += kChunkElements) {
+    double lanes[2 * kLanes] = {};
+    const int64_t end = std::min(chunk + kChunkElements, sub.count);
+    for (int64_t at = chunk; at < end; at += kBlockElements) {
+      const int n = BlockCount(end - at);
+      context_.kernels->widen(op_.inputs[0].dtype, reader.data(0) + at * reader.ElementBytes(0), n,
+                              base);
+      context_.kernels->widen(op_.inputs[input].dtype,
+                              reader.data(input) + at * reader.ElementBytes(input), n, x);
+      context_.kernels->prune(base, x, state.spec(), sub.first + at, delta);
+      context_.kernels->norm_sums(base, x, delta, lanes);
+    }
+    state.norms[static_cast<size_t>((sub.first + chunk) / kChunkElements)] = {SumLanes(lanes),
+                                                                             SumLanes(lanes + kLanes)};
+  }
+}
+
+}  // namespace graft

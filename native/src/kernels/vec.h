@@ -1,0 +1,71 @@
+// The value a functor works on: GRAFT_LANES floats of the compiler's vector extension, or one float. A
+// functor is written once with +, -, *, /, comparisons and Select, and means the same on either. Included
+// once per instruction set, inside that set's namespace (GRAFT_NS); CUDA uses the one-lane form.
+// No include guard: every instruction set re-includes it.
+
+namespace graft::GRAFT_NS {
+
+#if GRAFT_LANES > 1
+typedef float F __attribute__((vector_size(GRAFT_LANES * 4)));
+typedef double D __attribute__((vector_size(GRAFT_LANES * 8)));
+typedef int32_t I __attribute__((vector_size(GRAFT_LANES * 4)));
+typedef uint32_t U __attribute__((vector_size(GRAFT_LANES * 4)));
+typedef uint64_t W __attribute__((vector_size(GRAFT_LANES * 8)));
+typedef uint16_t H __attribute__((vector_size(GRAFT_LANES * 2)));
+typedef I Mask;
+
+template <typename To, typename From>
+inline To Convert(From from) {
+  return __builtin_convertvector(from, To);
+}
+inline F Select(Mask mask, F yes, F no) { return mask ? yes : no; }
+inline U Select(Mask mask, U yes, U no) { return mask ? yes : no; }
+inline F Splat(float x) { return F{} + x; }
+inline U Splat(uint32_t x) { return U{} + x; }
+inline bool Any(Mask mask) {
+  int32_t any = 0;
+  for (int lane = 0; lane < GRAFT_LANES; ++lane) any |= mask[lane];
+  return any != 0;
+}
+#else
+typedef float F;
+typedef double D;
+typedef int32_t I;
+typedef uint32_t U;
+typedef uint64_t W;
+typedef uint16_t H;
+typedef bool Mask;
+
+template <typename To, typename From>
+inline To Convert(From from) {
+  return static_cast<To>(from);
+}
+inline F Select(Mask mask, F yes, F no) { return mask ? yes : no; }
+inline U Select(Mask mask, U yes, U no) { return mask ? yes : no; }
+inline F Splat(float x) { return x; }
+inline U Splat(uint32_t x) { return x; }
+inline bool Any(Mask mask) { return mask; }
+#endif
+
+/// Reinterprets the bits; sizes must match.
+template <typename To, typename From>
+inline To Bits(From from) {
+  static_assert(sizeof(To) == sizeof(From));
+  To to;
+  std::memcpy(&to, &from, sizeof(to));
+  return to;
+}
+
+/// Unaligned load and store: tensors sit at odd offsets.
+template <typename T>
+inline T Load(const void* from) {
+  T value;
+  std::memcpy(&value, from, sizeof(value));
+  return value;
+}
+template <typename T>
+inline void Store(void* to, T value) {
+  std::memcpy(to, &value, sizeof(value));
+}
+
+}  // namespace graft::GRAFT_NS
