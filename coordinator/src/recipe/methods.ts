@@ -27,7 +27,12 @@ export interface MethodInfo {
   readonly parameters: readonly ParameterInfo[];
 }
 
-const weight: ParameterInfo = { name: "weight", scope: "model", kind: "number", defaultValue: null };
+const weight: ParameterInfo = {
+  name: "weight",
+  scope: "model",
+  kind: "number",
+  defaultValue: null,
+};
 
 const taskVectorParameters = (normalize: boolean, rescale: boolean): readonly ParameterInfo[] => [
   weight,
@@ -85,7 +90,13 @@ export const METHODS: readonly MethodInfo[] = [
       { name: "scale", scope: "model", kind: "number", defaultValue: null, optional: true },
     ],
   },
-  taskVector("task_arithmetic", "Task Arithmetic", "https://arxiv.org/abs/2212.04089", false, false),
+  taskVector(
+    "task_arithmetic",
+    "Task Arithmetic",
+    "https://arxiv.org/abs/2212.04089",
+    false,
+    false,
+  ),
   taskVector("ties", "TIES", "https://arxiv.org/abs/2306.01708", true, false),
   taskVector("dare_linear", "Linear DARE", "https://arxiv.org/abs/2311.03099", false, true),
   taskVector("dare_ties", "DARE TIES", "https://arxiv.org/abs/2311.03099", false, true),
