@@ -75,6 +75,7 @@ export interface NativeTask {
 
 export interface NonFinite {
   readonly operation: number;
+  /** Index into the operation's inputs; -1 for its result, when finite inputs overflow the dtype. */
   readonly input: number;
   readonly count: bigint;
   readonly firstIndex: bigint;

@@ -216,6 +216,7 @@ export interface Task {
 
 /** Values that are NaN or infinite, found while computing; they are merged as IEEE 754 says and reported. */
 export interface NonFiniteReport {
+  /** Empty when finite inputs overflowed the output's dtype; tensor is then the output tensor. */
   model: string;
   tensor: string;
   count: bigint;
