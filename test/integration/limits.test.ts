@@ -14,7 +14,7 @@ import {
 import { join } from "node:path";
 import { test } from "node:test";
 import { makeSmallModels, RECIPES } from "../support/fixtures.js";
-import { type ModelShape, makeModel, tensorLayouts } from "../support/models.js";
+import { type ModelShape, tensorLayouts } from "../support/models.js";
 import { runCli, temporaryDirectory, transcript, writeRecipe } from "../support/run.js";
 import { elementCount, encodeHeader } from "../support/safetensors.js";
 import { sideFiles } from "../support/side-files.js";
