@@ -120,8 +120,7 @@ function toWeightFile({ name, path, header }: Shard): WeightFile {
     sizeBytes: header.sizeBytes,
     headerDigest: header.headerDigest,
     modifiedTimeNs: header.modifiedTimeNs,
-    // The field is signed; some file systems number inodes above 2^63.
-    inode: BigInt.asIntN(64, header.inode),
+    inode: header.inode,
   };
 }
 

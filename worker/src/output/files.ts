@@ -12,10 +12,7 @@ const NAME_BYTES_MAX = 255;
 
 /** The absolute path of `name` in `directory`; FLAG for anything that is not a plain file name. */
 export function joinPlain(directory: string, name: string): string {
-  if (!isAbsolute(directory) || directory.includes("\0")) {
-    const problem = `expected an absolute path, got ${quoted(directory)}`;
-    throw new GraftError("FLAG", { flag: "directory", problem });
-  }
+  checkDirectory(directory);
   const reserved = name === "" || name === "." || name === "..";
   // biome-ignore lint/suspicious/noControlCharactersInRegex: refusing them is the point
   if (reserved || /[/\\\u0000-\u001f]/.test(name) || Buffer.byteLength(name) > NAME_BYTES_MAX) {
@@ -23,6 +20,13 @@ export function joinPlain(directory: string, name: string): string {
     throw new GraftError("FLAG", { flag: "name", problem });
   }
   return join(directory, name);
+}
+
+/** FLAG for a directory that would depend on where this process was started. */
+export function checkDirectory(directory: string): void {
+  if (isAbsolute(directory) && !directory.includes("\0")) return;
+  const problem = `expected an absolute path, got ${quoted(directory)}`;
+  throw new GraftError("FLAG", { flag: "directory", problem });
 }
 
 export interface CopySideFileOptions {

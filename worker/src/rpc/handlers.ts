@@ -23,13 +23,14 @@ import {
 import type { ServerDuplexStream } from "@grpc/grpc-js";
 import { toStatus } from "../errors.js";
 import { describeModel } from "../models/describe.js";
-import { copySideFile, joinPlain } from "../output/files.js";
+import { checkDirectory, copySideFile, joinPlain } from "../output/files.js";
 import { createTaskStream, DRAINING, type TaskStream } from "../run/stream.js";
 import { toNativeFile } from "../run/task.js";
 import { type ResponseStream, serverStream, unary } from "./adapt.js";
 
 const MIB = 1024 * 1024;
-const RANGE_PIECE_BYTES = 4 * MIB;
+/** With its digest below 4 MiB, the cap of a gRPC client that sets none. */
+const RANGE_PIECE_BYTES = 2 * MIB;
 const MEASURE_BYTES_MIN = BigInt(MIB);
 const MEASURE_BYTES_MAX = 16n * 1024n * BigInt(MIB);
 
@@ -77,7 +78,8 @@ export function createWorkerService(options: WorkerServiceOptions): WorkerServic
       if (streams.delete(stream)) call.end();
     };
     call.on("data", (request: RunTasksRequest) => stream.handle(request));
-    call.on("end", close);
+    // A caller that has nothing more to assign still waits for what runs; one that has gone does not.
+    call.on("end", () => stream.drain().then(close));
     call.on("error", close);
     call.on("cancelled", close);
   };
@@ -123,6 +125,7 @@ const fileMethods = {
   digestFile: serverStream(digest),
   readRange: serverStream(sendRange),
   measureStorage: unary(({ directory, sizeBytes }) => {
+    checkDirectory(directory);
     if (sizeBytes >= MEASURE_BYTES_MIN && sizeBytes <= MEASURE_BYTES_MAX) {
       return measureStorage(directory, sizeBytes);
     }
@@ -140,7 +143,10 @@ async function digest(
     offsetBytes: fileOffsetBytes,
     lengthBytes: span?.lengthBytes ?? 0n,
   }));
+  let finished = false;
   const onProgress = (readBytes: bigint): void => {
+    // The last report may arrive after the result.
+    if (finished) return;
     // Progress that cannot be sent is no failure: the digest itself notices a caller that has gone.
     write({ message: { $case: "readBytes", value: readBytes } }).catch(() => undefined);
   };
@@ -149,6 +155,7 @@ async function digest(
     signal,
     onProgress,
   });
+  finished = true;
   const digests = spans.map(({ span }, at) => ({
     tensor: span?.tensor ?? "",
     offsetBytes: span?.offsetBytes ?? 0n,

@@ -15,8 +15,8 @@ import { prepareAddress } from "./listen.js";
 const PROTOCOL_VERSION = 1;
 const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 /** A peer that plans a huge model may not answer for seconds, so the timeout is generous. */
-const KEEPALIVE_INTERVAL_MS = 10_000;
-const KEEPALIVE_TIMEOUT_MS = 20_000;
+const KEEPALIVE_INTERVAL_MS = 20_000;
+const KEEPALIVE_TIMEOUT_MS = 30_000;
 const HEALTH_NAMES = ["", "graft.v1.WorkerService"];
 
 export interface Worker extends AsyncDisposable {

@@ -44,12 +44,12 @@ const taskOf = (operation: Operation): Task =>
     operations: [operation],
   });
 
-test("a task becomes absolute paths, plain numbers and an unsigned inode", () => {
-  const native = toNativeTask(taskOf(LINEAR), "/work/out");
+test("a task becomes absolute paths, and plain numbers", () => {
+  const native = toNativeTask(taskOf(LINEAR), "/out");
   assert.deepEqual(native.inputs, [
-    { path: "/m/a.safetensors", sizeBytes: 1000n, modifiedTimeNs: 5n, inode: 2n ** 64n - 1n },
+    { path: "/m/a.safetensors", sizeBytes: 1000n, modifiedTimeNs: 5n, inode: -1n },
   ]);
-  assert.deepEqual(native.outputs, ["/work/out/out.safetensors"]);
+  assert.deepEqual(native.outputs, ["/out/out.safetensors"]);
   const [operation] = native.operations;
   assert.equal(operation?.kernel, 2);
   assert.equal(operation?.elementStart, 10n);
@@ -119,6 +119,7 @@ test("digests are given per destination and per input, in bytes of the tensor", 
     inputDigests: [["bb"]],
     nonFinite: [
       { operation: 0, input: 0, count: 3n, firstIndex: 12n },
+      { operation: 0, input: -1, count: 2n, firstIndex: 11n },
       { operation: 7, input: 0, count: 1n, firstIndex: 0n },
     ],
     cpuSeconds: 0,
@@ -137,5 +138,6 @@ test("digests are given per destination and per input, in bytes of the tensor", 
   ]);
   assert.deepEqual(nonFiniteReports(task, result), [
     { model: "org/a", tensor: "w", count: 3n, firstIndex: 12n },
+    { model: "", tensor: "x", count: 2n, firstIndex: 11n },
   ]);
 });

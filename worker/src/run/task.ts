@@ -38,8 +38,7 @@ export function toNativeTask(task: Task, outputDirectory: string): NativeTask {
 }
 
 export function toNativeFile({ path, sizeBytes, modifiedTimeNs, inode }: WeightFile): NativeFile {
-  // The wire's field is signed; some file systems number inodes above 2^63.
-  return { path, sizeBytes, modifiedTimeNs, inode: BigInt.asUintN(64, inode) };
+  return { path, sizeBytes, modifiedTimeNs, inode };
 }
 
 function toNativeOperation(operation: Operation): NativeOperation {
@@ -129,9 +128,10 @@ export function inputDigests(task: Task, result: NativeTaskResult): InputDigest[
 
 export function nonFiniteReports(task: Task, result: NativeTaskResult): NonFiniteReport[] {
   return result.nonFinite.flatMap(({ operation, input, count, firstIndex }) => {
-    const source = task.operations[operation]?.inputs[input];
-    if (source === undefined) return [];
-    return [{ model: source.model, tensor: source.tensor, count, firstIndex }];
+    const { inputs, destinations } = task.operations[operation] ?? { inputs: [], destinations: [] };
+    const tensor = input < 0 ? destinations[0]?.tensor : inputs[input]?.tensor;
+    if (tensor === undefined) return [];
+    return [{ model: inputs[input]?.model ?? "", tensor, count, firstIndex }];
   });
 }
 
