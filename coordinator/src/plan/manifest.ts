@@ -1,6 +1,6 @@
 // graft-manifest.json: what the output is made of, tensor by tensor, with the digests that "verify"
 // re-checks. Deterministic: no time, host or path, so two runs of one recipe give the same text.
-import { type Dtype, dtypeByName, dtypeInfo, type NonFiniteReport } from "@graft/proto";
+import { dtypeInfo, type NonFiniteReport } from "@graft/proto";
 import type { MethodName, Recipe } from "../recipe/recipe.js";
 import { compareText, sha256Hex } from "./canonical.js";
 import type { DescribedModel, LedgerEntry, Plan } from "./types.js";
@@ -171,8 +171,4 @@ function renderManifest(manifest: Manifest): string {
 function renderList(values: readonly unknown[]): string {
   if (values.length === 0) return "[]";
   return `[\n${values.map((value) => `    ${JSON.stringify(value)}`).join(",\n")}\n  ]`;
-}
-
-export function manifestDtype(tensor: ManifestTensor): Dtype | null {
-  return dtypeByName(tensor.dtype)?.code ?? null;
 }
