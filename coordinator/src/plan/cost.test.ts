@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { inputsMax, minimumMemoryBytes, peakMemoryBytes } from "./cost.js";
+import { inventModel, planOf } from "./invented-models.js";
+
+const MIB = 1024 * 1024;
+
+function planFor(modelCount: number, elements: number) {
+  const references = Array.from({ length: modelCount }, (_, number) => `m${number}`);
+  const tensors = [{ name: "w", shape: [elements] }];
+  const models = references.map((reference) => inventModel({ reference, tensors }));
+  const list = references.map((reference) => `{model: ${reference}}`).join(", ");
+  return planOf(`merge_method: linear\nparameters: {weight: 1}\nmodels: [${list}]`, models);
+}
+
+test("memory grows with inputs and threads, not with the size of a tensor", () => {
+  assert.equal(inputsMax(planFor(3, 10)), 3);
+  assert.equal(minimumMemoryBytes(planFor(3, 10), 2), 96 * MIB + 2 * 4 * 0.5 * MIB);
+  const small = planFor(2, 10);
+  const large = planFor(2, 1e12);
+  assert.equal(minimumMemoryBytes(small, 4), minimumMemoryBytes(large, 4));
+  assert.ok(minimumMemoryBytes(small, 4) < minimumMemoryBytes(small, 8));
+});
+
+test("the peak keeps to the limit, but never below what is needed", () => {
+  const plan = planFor(2, 1e9);
+  assert.equal(peakMemoryBytes(plan, 16, 200 * MIB), 200 * MIB);
+  assert.equal(peakMemoryBytes(plan, 16, 1), minimumMemoryBytes(plan, 16));
+  assert.ok(peakMemoryBytes(plan, 2, 1e12) < 1e9);
+});
