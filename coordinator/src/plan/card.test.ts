@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Recipe } from "../recipe/recipe.js";
+import { publishedRecipe } from "../recipe/redact.js";
 import { buildCard } from "./card.js";
 import { readRecipe } from "./invented-models.js";
 
@@ -11,8 +13,14 @@ parameters: {t: 0.5}
 const label = (reference: string) =>
   reference.split("/").slice(-2).join("/").replace("models/", "");
 
+function cardOf(of: Recipe, name: (reference: string) => string): string {
+  const labels = of.references.map(({ text }) => name(text));
+  const baseLabel = of.baseModel === null ? null : name(of.baseModel.text);
+  return buildCard({ recipe: of, labels, baseLabel, recipeText: publishedRecipe(of, name) });
+}
+
 test("the card names method, models and recipe, and no path of this machine", () => {
-  const card = buildCard(recipe, label);
+  const card = cardOf(recipe, label);
   const [, frontMatter] = card.split("---\n");
   assert.equal(
     frontMatter,
@@ -26,12 +34,12 @@ test("the card names method, models and recipe, and no path of this machine", ()
 
 test("labels that YAML would take for something else are quoted", () => {
   for (const name of ["12", "yes", "- x", "a: b", "", "#tag", "null"]) {
-    assert.ok(buildCard(recipe, () => name).includes(`\n- ${JSON.stringify(name)}\n`), name);
+    assert.ok(cardOf(recipe, () => name).includes(`\n- ${JSON.stringify(name)}\n`), name);
   }
 });
 
 test("a recipe with a fence inside cannot close the card's fence", () => {
   const text = "# ```\nmerge_method: passthrough\nmodels: [{model: a}]\n";
-  const card = buildCard(readRecipe(text), (name) => name);
+  const card = cardOf(readRecipe(text), (name) => name);
   assert.match(card, /````yaml\n# ```\n/);
 });

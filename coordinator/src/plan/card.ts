@@ -2,21 +2,28 @@
 // runs of one recipe: no time, host or path.
 import { methodInfo } from "../recipe/methods.js";
 import type { Recipe } from "../recipe/recipe.js";
-import { publishedRecipe } from "../recipe/redact.js";
 
-/** Text of README.md. `label` gives the name of a model that may be published. */
-export function buildCard(recipe: Recipe, label: (reference: string) => string): string {
-  const labels = [...new Set(recipe.references.map(({ text }) => label(text)))];
-  const recipeText = publishedRecipe(recipe, label);
+export interface CardInput {
+  readonly recipe: Recipe;
+  /** Labels of the models in recipe order, base first when there is one. */
+  readonly labels: readonly string[];
+  /** Label of the base model; null when the recipe has none. */
+  readonly baseLabel: string | null;
+  /** Recipe text fit for publishing: labels in place of paths (publishedRecipe). */
+  readonly recipeText: string;
+}
+
+/** Text of README.md. */
+export function buildCard({ recipe, labels, baseLabel, recipeText }: CardInput): string {
   const { title, reference } = methodInfo(recipe.method);
+  const distinct = [...new Set(labels)];
   const method = reference === null ? title : `[${title}](${reference})`;
-  const { baseModel } = recipe;
-  const base = baseModel === null ? "" : `, with ${code(label(baseModel.text))} as the base`;
+  const base = baseLabel === null ? "" : `, with ${code(baseLabel)} as the base`;
   const fence = fenceFor(recipeText);
   return [
     "---",
     "base_model:",
-    ...labels.map((name) => `- ${yamlText(name)}`),
+    ...distinct.map((name) => `- ${yamlText(name)}`),
     "library_name: transformers",
     "tags:",
     // "mergekit" is the tag people search merged models by.
@@ -34,7 +41,7 @@ export function buildCard(recipe: Recipe, label: (reference: string) => string):
     "",
     "Models:",
     "",
-    ...labels.map((name) => `- ${code(name)}`),
+    ...distinct.map((name) => `- ${code(name)}`),
     "",
     "## Recipe",
     "",
