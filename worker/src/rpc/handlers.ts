@@ -34,6 +34,8 @@ const RANGE_PIECE_BYTES = 2 * MIB;
 const MEASURE_BYTES_MIN = BigInt(MIB);
 const MEASURE_BYTES_MAX = 16n * 1024n * BigInt(MIB);
 
+type TaskCall = ServerDuplexStream<RunTasksRequest, RunTasksResponse>;
+
 export interface WorkerServiceOptions {
   readonly engine: Engine;
   readonly facts: GetWorkerResponse;
@@ -43,22 +45,31 @@ export interface WorkerServiceOptions {
 
 export interface WorkerService extends AsyncDisposable {
   readonly implementation: WorkerServiceServer;
-  /** Takes no more tasks; resolves when the running ones are done. Idempotent. */
+  /** Takes no more tasks; resolves when the running ones are done and answered. Idempotent. */
   drain(): Promise<void>;
 }
 
 export function createWorkerService(options: WorkerServiceOptions): WorkerService {
   const { engine, facts, onDrain } = options;
-  const streams = new Set<TaskStream>();
+  const streams = new Map<TaskStream, TaskCall>();
   let draining = false;
 
+  const close = async (stream: TaskStream): Promise<void> => {
+    await stream[Symbol.asyncDispose]();
+    streams.get(stream)?.end();
+    streams.delete(stream);
+  };
+  const drainStream = async (stream: TaskStream): Promise<void> => {
+    await stream.drain();
+    await close(stream);
+  };
   const drain = async (): Promise<void> => {
     if (!draining) onDrain();
     draining = true;
-    await Promise.all([...streams].map((stream) => stream.drain()));
+    await Promise.all([...streams.keys()].map(drainStream));
   };
 
-  const runTasks = (call: ServerDuplexStream<RunTasksRequest, RunTasksResponse>): void => {
+  const runTasks = (call: TaskCall): void => {
     if (draining) {
       const details = { worker: facts.workerId, problem: DRAINING };
       const refusal = new GraftError("WORKER_LOST", details);
@@ -72,16 +83,12 @@ export function createWorkerService(options: WorkerServiceOptions): WorkerServic
       nowMs: () => performance.now(),
       residentMemoryBytes: () => process.memoryUsage.rss(),
     });
-    streams.add(stream);
-    const close = async (): Promise<void> => {
-      await stream[Symbol.asyncDispose]();
-      if (streams.delete(stream)) call.end();
-    };
+    streams.set(stream, call);
     call.on("data", (request: RunTasksRequest) => stream.handle(request));
     // A caller that has nothing more to assign still waits for what runs; one that has gone does not.
-    call.on("end", () => stream.drain().then(close));
-    call.on("error", close);
-    call.on("cancelled", close);
+    call.on("end", () => drainStream(stream));
+    call.on("error", () => close(stream));
+    call.on("cancelled", () => close(stream));
   };
 
   return {
@@ -96,7 +103,7 @@ export function createWorkerService(options: WorkerServiceOptions): WorkerServic
     },
     drain,
     [Symbol.asyncDispose]: async () => {
-      await Promise.all([...streams].map((stream) => stream[Symbol.asyncDispose]()));
+      await Promise.all([...streams.keys()].map(close));
     },
   };
 }

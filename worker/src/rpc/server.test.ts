@@ -335,6 +335,32 @@ test("a task whose input changed fails by name and the worker lives on", { skip 
   await ask(client, client.getWorker, {});
 });
 
+test("a drain finishes the running task, answers it and ends the stream", { skip }, async (t) => {
+  const { client, folder, worker } = await setUp(t);
+  const directory = join(folder, "x");
+  writeTree(folder, {
+    "x/model.safetensors": floatFile({ w: X }),
+    "out/model.safetensors": Buffer.alloc(12 * COUNT),
+  });
+  const x = await describe(client, directory);
+  const task = mergeTask(x, x, 0);
+  const call = client.runTasks();
+  const kinds: (string | undefined)[] = [];
+  let drained: Promise<void> | undefined;
+  for await (const response of call) {
+    const { message } = response as RunTasksResponse;
+    kinds.push(message?.$case);
+    if (drained !== undefined) continue;
+    const value = { task, epoch: 1n, outputDirectory: join(folder, "out") };
+    call.write(RunTasksRequest.fromPartial({ message: { $case: "assign", value } }));
+    await ask(client, client.getWorker, {});
+    drained = worker.drain();
+  }
+  await drained;
+  assert.deepEqual([kinds[0], kinds.at(-1)], ["credits", "done"]);
+  await assert.rejects(ask(client, client.getWorker, {}), /UNAVAILABLE/);
+});
+
 test("a range comes in pieces that together are the file's bytes", { skip }, async (t) => {
   const { client, folder } = await setUp(t);
   const bytes = floatFile({ w: Array.from({ length: 1_500_000 }, (_, at) => at) });

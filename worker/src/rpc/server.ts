@@ -17,13 +17,15 @@ const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 /** A peer that plans a huge model may not answer for seconds, so the timeout is generous. */
 const KEEPALIVE_INTERVAL_MS = 20_000;
 const KEEPALIVE_TIMEOUT_MS = 30_000;
+/** For answers that are on their way when the worker stops. */
+const FINISH_CALLS_MS = 1000;
 const HEALTH_NAMES = ["", "graft.v1.WorkerService"];
 
 export interface Worker extends AsyncDisposable {
   readonly workerId: string;
   /** Port in use; 0 on a unix socket. */
   readonly port: number;
-  /** Takes no more tasks; resolves when the running ones are done. Idempotent. */
+  /** Takes no more tasks, finishes the running ones, stops listening. Idempotent. */
   drain(): Promise<void>;
 }
 
@@ -68,11 +70,15 @@ export async function startWorker(config: WorkerConfig): Promise<Worker> {
     const bind = promisify(server.bindAsync.bind(server));
     const port = await bind(address, ServerCredentials.createInsecure());
     setHealth("SERVING");
+    let draining: Promise<void> | undefined;
     let stopping: Promise<void> | undefined;
     return {
       workerId,
       port,
-      drain: service.drain,
+      drain: () => {
+        draining ??= service.drain().then(() => finishCalls(server));
+        return draining;
+      },
       [Symbol.asyncDispose]: () => {
         stopping ??= stop();
         return stopping;
@@ -83,4 +89,15 @@ export async function startWorker(config: WorkerConfig): Promise<Worker> {
     await engine[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** Waits, but not long, until the open calls have ended and their answers are sent. */
+function finishCalls(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, FINISH_CALLS_MS);
+    server.tryShutdown(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }
