@@ -105,7 +105,8 @@ export function readNumber(scalar: Scalar): NumberReading {
 function finite(value: number | null, given: string): NumberReading {
   if (value === null) return refuse(`expected a number, got ${given}`);
   if (!Number.isFinite(value)) return refuse(`expected a finite number, got ${given}`);
-  return { value, problem: null };
+  // Minus zero is what one reading makes of -0 and another does not.
+  return { value: value === 0 ? 0 : value, problem: null };
 }
 
 function asNumber(reading: Reading, text: string): number | null {

@@ -63,7 +63,7 @@ function unknownParameter(name: string, method: MethodInfo): string {
   const users = METHODS.filter((other) => other.parameters.some((info) => info.name === name));
   if (users.length > 0) {
     const list = users.map((user) => user.name).join(", ");
-    return `unknown parameter: ${method.name} has no "${name}" (${list} have it); ${takes}`;
+    return `unknown parameter: "${name}" is one of ${list}, not of ${method.name}; ${takes}`;
   }
   return `unknown parameter${suggestion(name, names) || ";"} ${takes}`;
 }

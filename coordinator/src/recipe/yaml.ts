@@ -68,6 +68,8 @@ function checkText(text: string): Fault | null {
   return { offset, message: `character U+${code} does not belong in a recipe; ${remedy}` };
 }
 
+const TOO_DEEP = `nested deeper than ${DEPTH_MAX} levels`;
+
 /** Lexemes that the lexer adds; they stand for nothing in the text. */
 const MARKS: ReadonlySet<CST.TokenType | null> = new Set(["doc-mode", "flow-error-end", "scalar"]);
 
@@ -82,15 +84,14 @@ interface Lexed {
 function lex(text: string): Lexed {
   const lexemes: string[] = [];
   const faults: Fault[] = [];
-  const counts: Counts = { aliases: 0, documents: 1 };
+  const counts: Counts = { aliases: 0, documents: 1, brackets: 0 };
   let offset = 0;
   let isScalar = false;
   for (const lexeme of new Lexer().lex(text)) {
     const type: CST.TokenType | null = isScalar ? null : cst.tokenType(lexeme);
     isScalar = type === "scalar";
     lexemes.push(lexeme);
-    if (type === "alias") counts.aliases += 1;
-    if (type === "doc-start") counts.documents += 1;
+    count(counts, type);
     if (type === "tag") faults.push({ offset, message: tagMessage(lexeme) });
     const message = limitPassed(counts, lexemes.length, lexeme);
     if (message !== null) return { lexemes, faults: [{ offset, message }], isOverLimit: true };
@@ -102,11 +103,21 @@ function lex(text: string): Lexed {
 interface Counts {
   aliases: number;
   documents: number;
+  /** Brackets and braces that are open. */
+  brackets: number;
+}
+
+function count(counts: Counts, type: CST.TokenType | null): void {
+  if (type === "alias") counts.aliases += 1;
+  if (type === "doc-start") counts.documents += 1;
+  if (type === "flow-map-start" || type === "flow-seq-start") counts.brackets += 1;
+  if (type === "flow-map-end" || type === "flow-seq-end") counts.brackets -= 1;
 }
 
 function limitPassed(counts: Counts, lexemeCount: number, lexeme: string): string | null {
   if (counts.aliases > ALIASES_MAX) return `more than ${ALIASES_MAX} aliases (*name)`;
   if (counts.documents > DOCUMENTS_MAX) return `more than ${DOCUMENTS_MAX} documents (---)`;
+  if (counts.brackets > DEPTH_MAX) return TOO_DEEP;
   if (lexemeCount > LEXEMES_MAX) return "the recipe is far longer than any recipe needs to be";
   if (lexeme.length > SCALAR_LENGTH_MAX) return "a single text of more than 32 KiB";
   return null;
@@ -129,8 +140,7 @@ function parse(lexemes: readonly string[]): Parsed {
     }
     // The parser's stack also holds the document and the scalar being read.
     if (parser.stack.length > DEPTH_MAX + 2) {
-      const message = `nested deeper than ${DEPTH_MAX} levels`;
-      return { tokens: [], fault: { offset: parser.offset, message } };
+      return { tokens: [], fault: { offset: parser.offset, message: TOO_DEEP } };
     }
   }
   for (const token of parser.end()) tokens.push(token);
