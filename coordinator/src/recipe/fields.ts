@@ -1,5 +1,5 @@
-// Readers of the small shapes a recipe is made of: a mapping with known keys, a list, a text, a whole
-// number. Each tells what it expected and what it got, and returns null when it got something else.
+// Readers of the small shapes a recipe is made of: a mapping with known keys, a list, a text, a
+// whole number. Each tells what it expected and what it got, and returns null for anything else.
 import { quoted } from "@graft/proto";
 import type { Problems } from "./problems.js";
 import { readNumber, textProblem } from "./scalar.js";

@@ -1,5 +1,5 @@
 // The method table: which parameters a method takes, their scope, kind and default, and how many
-// models. One row per method; the validator, the planner and `coordinator methods` read nothing else.
+// models. One row per method; validator, planner and `coordinator methods` read nothing else.
 import type { MethodName } from "./recipe.js";
 
 export interface ParameterInfo {

@@ -1,8 +1,9 @@
 // Recipe text to typed recipe, or to everything that is wrong with it. Never throws, reads nothing
 // but its argument, and stops early only where the text is no YAML at all.
-import { checkRules, withBase } from "./rules.js";
+
 import { createProblems, type Problems } from "./problems.js";
 import type { ModelReference, Problem, Recipe, Slice } from "./recipe.js";
+import { checkRules, withBase } from "./rules.js";
 import { type Draft, readShape } from "./shape.js";
 import { isNull } from "./tree.js";
 import { refuseDocuments } from "./unsupported.js";

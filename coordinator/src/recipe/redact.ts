@@ -1,5 +1,5 @@
-// The recipe as published beside a merge: model references become their labels, so that no path of the
-// machine that ran it goes out. Everything else stays byte for byte.
+// The recipe as published beside a merge: model references become their labels, so that no path of
+// the machine that ran it goes out. Everything else stays byte for byte.
 import type { ModelReference, Recipe } from "./recipe.js";
 import { readNew, readOld } from "./scalar.js";
 

@@ -1,5 +1,5 @@
-// Model references: plain text, or the mapping forms {model: PATH} and {path: PATH}. Revisions, LoRA
-// adapters and architecture overrides belong to the language and are refused by name.
+// Model references: plain text, or the mapping forms {model: PATH} and {path: PATH}. Revisions,
+// LoRA adapters and architecture overrides belong to the language and are refused by name.
 import { quoted } from "@graft/proto";
 import { readFields, readText } from "./fields.js";
 import type { Problems } from "./problems.js";

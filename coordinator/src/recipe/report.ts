@@ -1,4 +1,4 @@
-// Problems as text: one line each for logs and tools, or with the source line and a caret for people.
+// Problems as text: one line each for logs and tools, or with the source line and a caret.
 import colours from "picocolors";
 import type { Problem } from "./recipe.js";
 

@@ -1,5 +1,5 @@
-// What the fields of a recipe demand of each other: how many models a method takes, where its base must
-// stand, equal layer counts, no model twice, required parameters present at some level.
+// What the fields of a recipe demand of each other: how many models a method takes, where its base
+// must stand, equal layer counts, no model twice, required parameters present at some level.
 import { quoted } from "@graft/proto";
 import type { MethodInfo, ParameterInfo } from "./methods.js";
 import type { Problems } from "./problems.js";
@@ -169,7 +169,7 @@ function checkBaseIsSource(
   problems.error(slice.position, `${path}.sources`, `${text}; ${remedy}`);
 }
 
-/** Whether a conditional setting covers every tensor is only known once tensor names are: see plan. */
+/** Whether conditions cover every tensor is only known once tensor names are: see plan. */
 function checkRequired(problems: Problems, draft: Draft, method: MethodInfo): void {
   for (const info of method.parameters) {
     if (info.defaultValue !== null || info.optional === true) continue;
@@ -223,7 +223,8 @@ function checkRequiredOfModels(
       baseModel !== null &&
       !slice.sources.some((source) => source.model.text === baseModel.text);
     if (!isAppended) return;
-    const text = `${methodName} takes ${quoted(baseModel.text)} as one more input, without a ${name}`;
+    const given = quoted(baseModel.text);
+    const text = `${methodName} takes ${given} as one more input, without a ${name}`;
     const remedy = `list it under models with a ${name}, or remove base_model`;
     problems.error(baseModel.position, "base_model", `${text}; ${remedy}`);
   });

@@ -1,6 +1,6 @@
 // What an unquoted scalar means. Recipes in the wild were written for a YAML 1.1 reader that then
-// turns text into numbers; YAML 1.2 reads some of them differently. Both readings are worked out here,
-// and a number is taken only when they agree; nothing is ever silently read as something else.
+// turns text into numbers; YAML 1.2 reads some of them differently. Both readings are worked out
+// here, and a number is taken only when they agree; nothing is silently read as something else.
 import { quoted } from "@graft/proto";
 import type { Scalar } from "./tree.js";
 

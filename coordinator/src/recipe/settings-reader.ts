@@ -1,5 +1,5 @@
-// Parameter blocks to settings: number, gradient, or list of {value, filter}. A broken value leaves an
-// empty setting behind, so that it is not reported a second time as missing.
+// Parameter blocks to settings: number, gradient, or list of {value, filter}. A broken value leaves
+// an empty setting behind, so that it is not reported a second time as missing.
 import { quoted } from "@graft/proto";
 import { readFields, readText } from "./fields.js";
 import { METHODS, type MethodInfo, type ParameterInfo } from "./methods.js";
@@ -109,7 +109,8 @@ function readConditions(
     const itemPath = childPath(path, index);
     const position = problems.locate(item.offset);
     if (item.kind !== "mapping") {
-      const text = `a list holds either numbers or conditions, got ${describe(item)} among conditions`;
+      const given = `${describe(item)} among conditions`;
+      const text = `a list holds either numbers or conditions, got ${given}`;
       problems.error(position, itemPath, text);
       return;
     }

@@ -104,7 +104,7 @@ const parameter = (method: "linear" | "ties" | "passthrough", name: string): Par
 const levelsOf = (...levels: (readonly [string, Setting])[][]): Settings[] =>
   levels.map((level) => new Map(level));
 
-test("the most specific level that yields a value wins, and the others are fallen through to", () => {
+test("the most specific level that yields a value wins", () => {
   const info = parameter("linear", "weight");
   const levels = levelsOf(
     [["weight", setting(condition("mlp", number(0.9)))]],

@@ -4,9 +4,9 @@ import type { ParameterInfo } from "./methods.js";
 import type { Condition, Setting, Settings, SettingValue } from "./recipe.js";
 
 /**
- * The value at `t` in [0, 1], or null when no condition matches. The caller chooses name and t: for a
- * global parameter the output name, for a per-model one that model's own tensor name; t is the layer's
- * place in its slice, 0 outside layers and 1 in a slice of one layer.
+ * The value at `t` in [0, 1], or null when no condition matches. The caller chooses name and t: for
+ * a global parameter the output name, for a per-model one that model's own tensor name; t is the
+ * layer's place in its slice, 0 outside layers and 1 in a slice of one layer.
  */
 export function evaluateSetting(setting: Setting, tensorName: string, t: number): number | null {
   const condition = setting.conditions.find((candidate) => matches(candidate, tensorName));
@@ -44,7 +44,7 @@ export function resolveParameter(
   return info.optional === true ? null : "missing";
 }
 
-/** What a value must be, or null when it is that; also true of a value between gradient elements. */
+/** What a value must be, or null when it is that; applies between gradient elements too. */
 export function valueProblem(info: ParameterInfo, value: number): string | null {
   if (info.kind === "boolean" && value !== 0 && value !== 1) {
     return "expected true or false (1 or 0)";

@@ -88,7 +88,8 @@ const TOPS: readonly (readonly [string, readonly string[]])[] = [
     ['2:9: error: slices: expected a list of slices (each with sources), got "a"'],
   ],
   [
-    "merge_method: passthrough\nmodels: [{model: a}]\nslices: [{sources: [{model: a, layer_range: [0, 1]}]}]",
+    "merge_method: passthrough\nmodels: [{model: a}]\n" +
+      "slices: [{sources: [{model: a, layer_range: [0, 1]}]}]",
     [
       "3:1: error: only one of models, slices, modules may be given; " +
         "here are models and slices",
@@ -122,7 +123,8 @@ const TOPS: readonly (readonly [string, readonly string[]])[] = [
     ],
   ],
   [
-    "merge_method: passthrough\nslices: [{sources: [{model: a, layer_range: [0, 1]}], residual_weight: 1}]",
+    "merge_method: passthrough\n" +
+      "slices: [{sources: [{model: a, layer_range: [0, 1]}], residual_weight: 1}]",
     [
       "2:55: error: slices[0].residual_weight: has never had an effect in the recipe language; " +
         "remove it",
@@ -158,7 +160,8 @@ const RANGES: readonly (readonly [string, string | null])[] = [
 
 for (const [range, problem] of RANGES) {
   test(`layer_range ${range} is ${problem === null ? "accepted" : "refused"}`, () => {
-    const text = `merge_method: passthrough\nslices:\n- sources:\n  - model: a\n    layer_range: ${range}\n`;
+    const head = "merge_method: passthrough\nslices:\n- sources:\n  - model: a\n";
+    const text = `${head}    layer_range: ${range}\n`;
     const path = "slices[0].sources[0].layer_range";
     const lines = told(text).map((line) => line.replace(/^\d+:\d+: /, ""));
     assert.deepEqual(lines[0], problem === null ? undefined : `error: ${path}${problem}`);

@@ -1,5 +1,5 @@
-// What a YAML document is once syntax is dealt with: mappings, lists and scalars that know where they
-// stand. Scalars stay text: what `012` or `yes` means depends on what is expected there (scalar.ts).
+// What a YAML document is once syntax is dealt with: mappings, lists and scalars that know where
+// they stand. Scalars stay text: what `012` or `yes` means depends on what is expected (scalar.ts).
 import { quoted } from "@graft/proto";
 
 export interface Scalar {

@@ -104,7 +104,7 @@ function mentions(document: Tree, named: ReadonlyMap<string, Tree>): readonly st
   return [...found];
 }
 
-/** The first cycle found, its first name repeated at the end. Depth is bounded by the document count. */
+/** The first cycle, its first name repeated at the end. Depth is bounded by the document count. */
 function findCycle(edges: ReadonlyMap<string, readonly string[]>): readonly string[] | null {
   const finished = new Set<string>();
   const search = (name: string, route: readonly string[]): readonly string[] | null => {

@@ -1,6 +1,6 @@
-// YAML text to trees, under limits that hold before anything is built: size, then counts while lexing,
-// then depth while parsing. The library's schema is not used: what a scalar means is decided later.
-import { type CST, CST as cst, Composer, type Document, Lexer, Parser } from "yaml";
+// YAML text to trees, under limits that hold before anything is built: size, then counts while
+// lexing, then depth while parsing. What a scalar means is decided later, not by the library.
+import { Composer, type CST, CST as cst, type Document, Lexer, Parser } from "yaml";
 import { convertDocument } from "./convert.js";
 import type { Fault, Tree } from "./tree.js";
 
