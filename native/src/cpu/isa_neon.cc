@@ -1,6 +1,7 @@
 // The loops for neon; built with that instruction set's flags and -ffp-contract=off (CMakeLists.txt).
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "cpu/table.h"
 

@@ -11,75 +11,73 @@ namespace graft::GRAFT_NS {
 
 /// Lanes of every reduction, whatever the vector width: the sum tree is part of the result.
 inline constexpr int kSumLanes = 16;
+/// Inputs whose random bytes are drawn ahead of one pass over a block.
+inline constexpr int kInputBatch = 16;
 
-template <typename Type>
-bool WidenAs(const void* from, int n, float* to) {
-  const auto* bytes = static_cast<const char*>(from);
-  Mask odd = IsNonFinite(Splat(0.0f));
-  int i = 0;
-  for (; i + GRAFT_LANES <= n; i += GRAFT_LANES) {
-    F x = Type::Widen(bytes + i * Type::kSize);
-    odd = odd | IsNonFinite(x);
-    Store(to + i, x);
-  }
-  if (i < n) {
-    char tail[GRAFT_LANES * 8] = {};
-    std::memcpy(tail, bytes + i * Type::kSize, static_cast<size_t>(n - i) * Type::kSize);
-    F x = Type::Widen(tail);
-    odd = odd | IsNonFinite(x);
-    Store(to + i, x);
-    i += GRAFT_LANES;
-  }
-  for (; i < kBlockElements; i += GRAFT_LANES) Store(to + i, Splat(0.0f));
-  return Any(odd);
-}
-
-inline bool Widen(Dtype dtype, const void* from, int n, float* to) {
+/// Calls body with the conversion of a dtype as a value; chosen once per block.
+template <typename Body>
+auto WithType(Dtype dtype, Body body) {
   switch (dtype) {
     case Dtype::kBF16:
-      return WidenAs<Bf16>(from, n, to);
+      return body(Bf16());
     case Dtype::kF16:
-      return WidenAs<F16>(from, n, to);
+      return body(F16());
     case Dtype::kF32:
-      return WidenAs<F32>(from, n, to);
+      return body(F32());
     default:
-      return WidenAs<F64>(from, n, to);
+      return body(F64());
   }
 }
 
 template <typename Type>
-void NarrowAs(const float* from, int n, void* to) {
-  auto* bytes = static_cast<char*>(to);
-  int i = 0;
-  for (; i + GRAFT_LANES <= n; i += GRAFT_LANES) {
-    Type::Narrow(bytes + i * Type::kSize, Load<F>(from + i));
-  }
-  if (i < n) {
-    char tail[GRAFT_LANES * 8];
-    Type::Narrow(tail, Load<F>(from + i));
-    std::memcpy(bytes + i * Type::kSize, tail, static_cast<size_t>(n - i) * Type::kSize);
-  }
+F WidenAt(Type, const void* bytes, int i) {
+  return Type::Widen(static_cast<const char*>(bytes) + i * Type::kSize);
+}
+
+inline bool Widen(RawBlock from, float* to) {
+  return WithType(from.dtype, [&](auto type) {
+    Mask odd = {};
+    for (int i = 0; i < kBlockElements; i += GRAFT_LANES) {
+      F x = WidenAt(type, from.bytes, i);
+      odd = odd | IsNonFinite(x);
+      Store(to + i, x);
+    }
+    return Any(odd);
+  });
 }
 
 inline void Narrow(Dtype dtype, const float* from, int n, void* to) {
-  switch (dtype) {
-    case Dtype::kBF16:
-      return NarrowAs<Bf16>(from, n, to);
-    case Dtype::kF16:
-      return NarrowAs<F16>(from, n, to);
-    case Dtype::kF32:
-      return NarrowAs<F32>(from, n, to);
-    default:
-      return NarrowAs<F64>(from, n, to);
-  }
+  WithType(dtype, [&](auto type) {
+    using Type = decltype(type);
+    auto* bytes = static_cast<char*>(to);
+    int i = 0;
+    for (; i + GRAFT_LANES <= n; i += GRAFT_LANES) {
+      Type::Narrow(bytes + i * Type::kSize, Load<F>(from + i));
+    }
+    if (i < n) {
+      char tail[GRAFT_LANES * 8];
+      Type::Narrow(tail, Load<F>(from + i));
+      std::memcpy(bytes + i * Type::kSize, tail, static_cast<size_t>(n - i) * Type::kSize);
+    }
+  });
 }
 
-inline void LinearBlock(const float* const* inputs, const float* weights, int input_count, float* to) {
-  for (int i = 0; i < kBlockElements; i += GRAFT_LANES) {
-    Linear op;
-    for (int k = 0; k < input_count; ++k) op.Add(Load<F>(inputs[k] + i), weights[k]);
-    Store(to + i, op.Finish());
+inline bool LinearBlock(const RawBlock* inputs, const float* weights, int input_count, float* to) {
+  // Input by input, so that dtypes may differ; the sums stay in the first-level cache.
+  Mask odd = {};
+  for (int k = 0; k < input_count; ++k) {
+    WithType(inputs[k].dtype, [&](auto type) {
+      for (int i = 0; i < kBlockElements; i += GRAFT_LANES) {
+        F x = WidenAt(type, inputs[k].bytes, i);
+        odd = odd | IsNonFinite(x);
+        Linear op;
+        if (k > 0) op.sum = Load<F>(to + i);
+        op.Add(x, weights[k]);
+        Store(to + i, op.Finish());
+      }
+    });
   }
+  return Any(odd);
 }
 
 /// Sixteen running float64 sums, held as vectors of the instruction set's width.
@@ -94,12 +92,13 @@ struct SumLanes {
   }
 };
 
-inline void SlerpSumsBlock(const float* base, const float* other, double* lanes) {
+template <typename Base, typename Other>
+void SlerpSumsAs(Base base_type, const void* base, Other other_type, const void* other, double* lanes) {
   SumLanes dot(lanes), aa(lanes + kSumLanes), bb(lanes + 2 * kSumLanes);
   for (int i = 0; i < kBlockElements; i += kSumLanes) {
     for (int v = 0; v < SumLanes::kVectors; ++v) {
-      D a = Convert<D>(Load<F>(base + i + v * GRAFT_LANES));
-      D b = Convert<D>(Load<F>(other + i + v * GRAFT_LANES));
+      D a = Convert<D>(WidenAt(base_type, base, i + v * GRAFT_LANES));
+      D b = Convert<D>(WidenAt(other_type, other, i + v * GRAFT_LANES));
       dot.parts[v] += a * b;
       aa.parts[v] += a * a;
       bb.parts[v] += b * b;
@@ -110,91 +109,180 @@ inline void SlerpSumsBlock(const float* base, const float* other, double* lanes)
   bb.SaveTo(lanes + 2 * kSumLanes);
 }
 
-inline void PruneBlock(const float* base, const float* x, const PruneSpec& spec, int64_t index,
-                       float* delta) {
-  switch (spec.kind) {
-    case PruneSpec::Kind::kKeepAll:
-      for (int i = 0; i < kBlockElements; i += GRAFT_LANES) {
-        Store(delta + i, Load<F>(x + i) - Load<F>(base + i));
-      }
-      return;
-    case PruneSpec::Kind::kMagnitude: {
-      int64_t ties = spec.tie_end - index;
-      ties = ties < 0 ? 0 : ties > kBlockElements ? kBlockElements : ties;
-      U position = Splat(0u);
-#if GRAFT_LANES > 1
-      for (int lane = 0; lane < GRAFT_LANES; ++lane) position[lane] = static_cast<uint32_t>(lane);
-#endif
-      for (int i = 0; i < kBlockElements; i += GRAFT_LANES) {
-        F difference = Load<F>(x + i) - Load<F>(base + i);
-        Store(delta + i,
-              PruneByMagnitude(difference, position, spec.threshold, static_cast<uint32_t>(ties)));
-        position += static_cast<uint32_t>(GRAFT_LANES);
-      }
-      return;
-    }
-    case PruneSpec::Kind::kChance: {
-      uint16_t random[kRandomGroup];
-      RandomGroup(static_cast<uint64_t>(index) / kRandomGroup, spec.stream_key, random);
-      for (int i = 0; i < kBlockElements; i += GRAFT_LANES) {
-        F difference = Load<F>(x + i) - Load<F>(base + i);
-        Store(delta + i, PruneByChance(difference, Convert<U>(Load<H>(random + i)), spec.threshold));
-      }
-      return;
-    }
+inline void SlerpSumsBlock(RawBlock base, RawBlock other, double* lanes) {
+  WithType(base.dtype, [&](auto base_type) {
+    WithType(other.dtype, [&](auto other_type) {
+      SlerpSumsAs(base_type, base.bytes, other_type, other.bytes, lanes);
+    });
+  });
+}
+
+/// Pruning of the elements of one block: a rule that is made ready once and applied vector by vector.
+struct KeepAll {
+  void Prepare(const PruneSpec&, int64_t) {}
+  F operator()(F delta, int) const { return delta; }
+};
+
+struct ByMagnitude {
+  uint32_t threshold, tie_end;
+  void Prepare(const PruneSpec& spec, int64_t index) {
+    const int64_t ties = spec.tie_end - index;
+    threshold = spec.threshold;
+    tie_end = static_cast<uint32_t>(ties < 0 ? 0 : ties > kBlockElements ? kBlockElements : ties);
+  }
+  F operator()(F delta, int i) const {
+    return PruneByMagnitude(delta, Iota() + static_cast<uint32_t>(i), threshold, tie_end);
+  }
+};
+
+struct ByChance {
+  RandomGroup random;
+  void Prepare(const PruneSpec& spec, int64_t index) {
+    Draw(static_cast<uint64_t>(index) / kRandomGroup, spec.stream_key, spec.threshold, &random);
+  }
+  F operator()(F delta, int i) const {
+    return PruneByChance(delta, Convert<U>(Load<H>(random.bytes + i)),
+                         random.limits[i / kRandomCounters]);
+  }
+};
+
+template <typename Body>
+auto WithRule(PruneSpec::Kind kind, Body body) {
+  switch (kind) {
+    case PruneSpec::Kind::kMagnitude:
+      return body(static_cast<ByMagnitude*>(nullptr));
+    case PruneSpec::Kind::kChance:
+      return body(static_cast<ByChance*>(nullptr));
+    default:
+      return body(static_cast<KeepAll*>(nullptr));
   }
 }
 
-inline void NormSumsBlock(const float* base, const float* x, const float* delta, double* lanes) {
-  SumLanes all(lanes), kept(lanes + kSumLanes);
-  for (int i = 0; i < kBlockElements; i += kSumLanes) {
-    for (int v = 0; v < SumLanes::kVectors; ++v) {
-      const int at = i + v * GRAFT_LANES;
-      F difference = Load<F>(x + at) - Load<F>(base + at);
-      all.parts[v] += Convert<D>(Bits<F>(MagnitudeKey(difference)));
-      kept.parts[v] += Convert<D>(Bits<F>(MagnitudeKey(Load<F>(delta + at))));
-    }
-  }
-  all.SaveTo(lanes);
-  kept.SaveTo(lanes + kSumLanes);
+/// Sum of 16 float lanes in lane order, as float64.
+inline double SumInOrder(const F* lanes) {
+  float values[kSumLanes];
+  std::memcpy(values, lanes, sizeof(values));
+  double sum = 0;
+  for (int lane = 0; lane < kSumLanes; ++lane) sum += static_cast<double>(values[lane]);
+  return sum;
+}
+
+inline void NormSumsBlock(const float* base, RawBlock x, const PruneSpec& prune, int64_t index,
+                          double* sums) {
+  constexpr int kVectors = kSumLanes / GRAFT_LANES;
+  WithType(x.dtype, [&](auto type) {
+    WithRule(prune.kind, [&](auto* rule_type) {
+      std::remove_pointer_t<decltype(rule_type)> rule;
+      rule.Prepare(prune, index);
+      // 32 additions a lane lose nothing that float64 would keep in the end.
+      F all[kVectors] = {}, kept[kVectors] = {};
+      for (int i = 0; i < kBlockElements; i += kSumLanes) {
+        for (int v = 0; v < kVectors; ++v) {
+          const int at = i + v * GRAFT_LANES;
+          F delta = WidenAt(type, x.bytes, at) - Load<F>(base + at);
+          all[v] += Bits<F>(MagnitudeKey(delta));
+          kept[v] += Bits<F>(MagnitudeKey(rule(delta, at)));
+        }
+      }
+      sums[0] += SumInOrder(all);
+      sums[1] += SumInOrder(kept);
+    });
+  });
 }
 
 template <typename Op, bool kNormalize>
-void CombineAs(const float* base, const float* const* deltas, const float* scales,
-               const float* weights, int input_count, const TaskVectorSpec& spec, float* to) {
-  for (int i = 0; i < kBlockElements; i += GRAFT_LANES) {
-    Op op;
-    for (int k = 0; k < input_count; ++k) op.Add(Load<F>(deltas[k] + i), scales[k], weights[k]);
-    F total = op.Total();
-    if constexpr (kNormalize) {
-      if constexpr (requires { op.Divisor(); }) {
-        total = total / op.Divisor();
-      } else {
-        total = total / Splat(spec.divisor);
-      }
+F FinishSum(const Op& op, const TaskVectorSpec& spec) {
+  F total = op.Total();
+  if constexpr (kNormalize) {
+    if constexpr (requires { op.Divisor(); }) {
+      total = total / op.Divisor();
+    } else {
+      total = total / Splat(spec.divisor);
     }
-    Store(to + i, Load<F>(base + i) + total * Splat(spec.lambda));
   }
+  return total * Splat(spec.lambda);
 }
 
-inline void CombineBlock(const float* base, const float* const* deltas, const float* scales,
-                         const float* weights, int input_count, const TaskVectorSpec& spec,
-                         float* to) {
+/// All inputs of one dtype and one kind of pruning, the usual case: sums stay in registers over all inputs.
+template <typename Op, bool kNormalize, typename Type, typename Rule>
+bool CombineUniform(const float* base, Type type, const DeltaInput* inputs, int input_count,
+                    const Rule* rules, const TaskVectorSpec& spec, float* to) {
+  Mask odd = {};
+  for (int i = 0; i < kBlockElements; i += GRAFT_LANES) {
+    F origin = Load<F>(base + i);
+    Op op;
+    for (int k = 0; k < input_count; ++k) {
+      F x = WidenAt(type, inputs[k].x.bytes, i);
+      odd = odd | IsNonFinite(x);
+      op.Add(rules[k](x - origin, i), inputs[k].scale, inputs[k].weight);
+    }
+    Store(to + i, origin + FinishSum<Op, kNormalize>(op, spec));
+  }
+  return Any(odd);
+}
+
+/// Anything else: sums live in memory between inputs.
+template <typename Op, bool kNormalize>
+bool CombineMixed(const float* base, const DeltaInput* inputs, int input_count,
+                  const TaskVectorSpec& spec, int64_t index, float* to) {
+  Op ops[kBlockElements / GRAFT_LANES];
+  Mask odd = {};
+  for (int k = 0; k < input_count; ++k) {
+    WithType(inputs[k].x.dtype, [&](auto type) {
+      WithRule(inputs[k].prune->kind, [&](auto* rule_type) {
+        std::remove_pointer_t<decltype(rule_type)> rule;
+        rule.Prepare(*inputs[k].prune, index);
+        for (int i = 0; i < kBlockElements; i += GRAFT_LANES) {
+          F x = WidenAt(type, inputs[k].x.bytes, i);
+          odd = odd | IsNonFinite(x);
+          ops[i / GRAFT_LANES].Add(rule(x - Load<F>(base + i), i), inputs[k].scale, inputs[k].weight);
+        }
+      });
+    });
+  }
+  for (int i = 0; i < kBlockElements; i += GRAFT_LANES) {
+    Store(to + i, Load<F>(base + i) + FinishSum<Op, kNormalize>(ops[i / GRAFT_LANES], spec));
+  }
+  return Any(odd);
+}
+
+template <typename Op, bool kNormalize>
+bool CombineAs(const float* base, const DeltaInput* inputs, int input_count,
+               const TaskVectorSpec& spec, int64_t index, float* to) {
+  bool uniform = input_count > 0 && input_count <= kInputBatch;
+  for (int k = 1; k < input_count && uniform; ++k) {
+    uniform = inputs[k].x.dtype == inputs[0].x.dtype && inputs[k].prune->kind == inputs[0].prune->kind;
+  }
+  if (!uniform) return CombineMixed<Op, kNormalize>(base, inputs, input_count, spec, index, to);
+  return WithType(inputs[0].x.dtype, [&](auto type) {
+    return WithRule(inputs[0].prune->kind, [&](auto* rule_type) {
+      using Rule = std::remove_pointer_t<decltype(rule_type)>;
+      Rule rules[kInputBatch];
+      for (int k = 0; k < input_count; ++k) rules[k].Prepare(*inputs[k].prune, index);
+      return CombineUniform<Op, kNormalize>(base, type, inputs, input_count, rules, spec, to);
+    });
+  });
+}
+
+inline bool CombineBlock(const float* base, const DeltaInput* inputs, int input_count,
+                         const TaskVectorSpec& spec, int64_t index, float* to) {
   auto* run = spec.elect_sign ? (spec.normalize ? CombineAs<ElectedDeltas, true>
                                                 : CombineAs<ElectedDeltas, false>)
                               : (spec.normalize ? CombineAs<SumOfDeltas, true>
                                                 : CombineAs<SumOfDeltas, false>);
-  run(base, deltas, scales, weights, input_count, spec, to);
+  return run(base, inputs, input_count, spec, index, to);
 }
 
-inline void KeysBlock(const float* base, const float* x, uint32_t* keys) {
-  for (int i = 0; i < kBlockElements; i += GRAFT_LANES) {
-    Store(keys + i, MagnitudeKey(Load<F>(x + i) - Load<F>(base + i)));
-  }
+inline void KeysBlock(const float* base, RawBlock x, uint32_t* keys) {
+  WithType(x.dtype, [&](auto type) {
+    for (int i = 0; i < kBlockElements; i += GRAFT_LANES) {
+      Store(keys + i, MagnitudeKey(WidenAt(type, x.bytes, i) - Load<F>(base + i)));
+    }
+  });
 }
 
 extern const KernelTable kTable;
-const KernelTable kTable = {GRAFT_ISA_NAME, Widen,         Narrow,       LinearBlock, SlerpSumsBlock,
-                            PruneBlock,     NormSumsBlock, CombineBlock, KeysBlock};
+const KernelTable kTable = {GRAFT_ISA_NAME, Widen,         Narrow,       LinearBlock,
+                            SlerpSumsBlock, NormSumsBlock, CombineBlock, KeysBlock};
 
 }  // namespace graft::GRAFT_NS

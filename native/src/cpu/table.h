@@ -1,6 +1,6 @@
-// The kernels of one instruction set as a table of functions, chosen once at start. A block is at most
-// kBlockElements elements; every function takes whole blocks whose float buffers are padded with zeros to
-// a full block, so that no arithmetic loop has a tail.
+// The kernels of one instruction set as a table of functions, chosen once at start. Every function takes one
+// whole block of 512 elements, so that no loop has a tail; the caller pads the last block of a tensor with
+// zeros. Raw blocks are as stored in the file, at any alignment.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +18,7 @@ inline constexpr int kBlockElements = 512;
 struct PruneSpec {
   enum class Kind : uint8_t { kKeepAll, kMagnitude, kChance };
   Kind kind = Kind::kKeepAll;
-  uint32_t threshold = 0;   // magnitude: key that ties; chance: keep below this 16-bit number
+  uint32_t threshold = 0;   // magnitude: key that ties; chance: probability times 2^16
   int64_t tie_end = 0;      // magnitude: flat index before which ties are kept
   uint64_t stream_key = 0;  // chance
 };
@@ -28,7 +28,7 @@ struct SlerpSums {
   double dot = 0, base_squared = 0, other_squared = 0;
 };
 struct NormSums {
-  double all = 0, kept = 0;
+  double sums[2] = {0, 0};  // of all magnitudes, of the kept ones
 };
 
 struct TaskVectorSpec {
@@ -38,29 +38,42 @@ struct TaskVectorSpec {
   float lambda = 1;
 };
 
+/// 512 elements as they are in the file.
+struct RawBlock {
+  const void* bytes = nullptr;
+  Dtype dtype = Dtype::kUnspecified;
+};
+
+/// One pruned input of a task-vector sum.
+struct DeltaInput {
+  RawBlock x;
+  const PruneSpec* prune = nullptr;
+  float scale = 0;   // factor of the task vector: weight times rescale
+  float weight = 0;  // what counts in the divisor
+};
+
+/// All functions that widen return whether a value was NaN or infinite, where they say so.
 struct KernelTable {
   std::string_view isa;
 
-  /// Widens n <= 512 elements into `to`, pads it with zeros; returns whether any is NaN or infinite.
-  bool (*widen)(Dtype dtype, const void* from, int n, float* to);
-  /// Rounds n <= 512 elements of `from` (padded) into `to`.
+  bool (*widen)(RawBlock from, float* to);
+  /// Rounds the first n elements of `from` into `to`.
   void (*narrow)(Dtype dtype, const float* from, int n, void* to);
 
-  /// to = sum of weights[i] * inputs[i].
-  void (*linear)(const float* const* inputs, const float* weights, int input_count, float* to);
+  /// to = sum of weights[i] * inputs[i], in order; reports non-finite inputs.
+  bool (*linear)(const RawBlock* inputs, const float* weights, int input_count, float* to);
 
   /// Adds one block to 16 fixed lanes of each of the three sums (lanes[48]).
-  void (*slerp_sums)(const float* base, const float* other, double* lanes);
+  void (*slerp_sums)(RawBlock base, RawBlock other, double* lanes);
 
-  /// delta = prune(x - base); `index` is the flat index of the block's first element.
-  void (*prune)(const float* base, const float* x, const PruneSpec& spec, int64_t index, float* delta);
-  /// Adds sums of |x - base| and |delta| to 16 fixed lanes each (lanes[32]).
-  void (*norm_sums)(const float* base, const float* x, const float* delta, double* lanes);
-  /// to = base + combination of the deltas.
-  void (*combine)(const float* base, const float* const* deltas, const float* scales,
-                  const float* weights, int input_count, const TaskVectorSpec& spec, float* to);
+  /// Adds sums of |x - base| and of its pruned form (sums[2]); `index` is the flat index of the block's
+  /// first element.
+  void (*norm_sums)(const float* base, RawBlock x, const PruneSpec& prune, int64_t index, double* sums);
+  /// to = base + combination of the pruned task vectors; reports non-finite inputs.
+  bool (*combine)(const float* base, const DeltaInput* inputs, int input_count,
+                  const TaskVectorSpec& spec, int64_t index, float* to);
   /// keys[i] = magnitude key of x - base.
-  void (*keys)(const float* base, const float* x, uint32_t* keys);
+  void (*keys)(const float* base, RawBlock x, uint32_t* keys);
 };
 
 /// Tables this CPU can run, best last; the first is always "scalar".

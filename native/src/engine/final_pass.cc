@@ -117,45 +117,47 @@ Status OperationRun::WriteOut(Range range, uint8_t* memory, uint8_t* out) const 
 void OperationRun::Compute(Range sub, const InputReader& reader, uint8_t* out, Scratch& scratch) {
   const KernelTable& kernels = *context_.kernels;
   const size_t count = op_.inputs.size();
-  float* blocks = scratch.Blocks(count + 1);
-  float* result = blocks + count * kBlockElements;
-  std::vector<float*> x(count);
-  for (size_t i = 0; i < count; ++i) x[i] = blocks + i * kBlockElements;
   const int input_count = static_cast<int>(count);
-
+  float* result = scratch.result.values;
+  std::vector<RawBlock> x(count);
+  std::vector<DeltaInput> deltas;
+  for (size_t i = 1; i <= prunings_.size(); ++i) {
+    deltas.push_back({{}, &prunings_[i - 1].spec(), scales_[i - 1], weights_[i - 1]});
+  }
   for (int64_t at = 0; at < sub.count; at += kBlockElements) {
     const int n = static_cast<int>(std::min<int64_t>(kBlockElements, sub.count - at));
     for (size_t i = 0; i < count; ++i) {
-      const Dtype dtype = op_.inputs[i].dtype;
-      const uint8_t* bytes = reader.data(i) + at * reader.ElementBytes(i);
-      if (kernels.widen(dtype, bytes, n, x[i])) CountNonFinite(i + 1, dtype, bytes, sub.first + at, n);
+      x[i] = scratch.Block(i, reader.data(i), op_.inputs[i].dtype, at, n);
     }
+    bool odd;
     if (op_.kernel == Kernel::kTaskVector) {
-      for (size_t i = 1; i < count; ++i) {
-        kernels.prune(x[0], x[i], prunings_[i - 1].spec(), sub.first + at, x[i]);
-      }
-      kernels.combine(x[0], x.data() + 1, scales_.data(), weights_.data(), input_count - 1, combine_,
-                      result);
+      for (size_t i = 1; i < count; ++i) deltas[i - 1].x = x[i];
+      odd = kernels.widen(x[0], scratch.base.values);
+      odd |= kernels.combine(scratch.base.values, deltas.data(), input_count - 1, combine_,
+                             sub.first + at, result);
     } else {
-      kernels.linear(x.data(), scales_.data(), input_count, result);
+      odd = kernels.linear(x.data(), scales_.data(), input_count, result);
+    }
+    if (odd) {
+      for (size_t i = 0; i < count; ++i) CountNonFinite(i + 1, x[i], sub.first + at, n);
     }
     uint8_t* to = out + at * output_bytes_;
     kernels.narrow(op_.output_dtype, result, n, to);
     // Only float16 is narrow enough for finite inputs to overflow it unnoticed.
-    if (op_.output_dtype == Dtype::kF16 && kernels.widen(Dtype::kF16, to, n, result)) {
-      CountNonFinite(0, Dtype::kF16, to, sub.first + at, n);
+    if (op_.output_dtype == Dtype::kF16 && !odd) {
+      const RawBlock written = scratch.Block(0, to, Dtype::kF16, 0, n);
+      if (kernels.widen(written, result)) CountNonFinite(0, written, sub.first + at, n);
     }
   }
 }
 
-void OperationRun::CountNonFinite(size_t slot, Dtype dtype, const uint8_t* bytes, int64_t first,
-                                  int count) {
-  FloatBlock block;
-  context_.kernels->widen(dtype, bytes, count, block.values);
+void OperationRun::CountNonFinite(size_t slot, RawBlock block, int64_t first, int count) {
+  FloatBlock wide;
+  if (!context_.kernels->widen(block, wide.values)) return;
   const std::lock_guard<std::mutex> lock(mutex_);
   NonFiniteCount& found = non_finite_[slot];
   for (int i = 0; i < count; ++i) {
-    if (std::isfinite(block.values[i])) continue;
+    if (std::isfinite(wide.values[i])) continue;
     ++found.count;
     found.first_index = std::min(found.first_index, first + i);
   }

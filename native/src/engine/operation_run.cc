@@ -21,6 +21,7 @@ OperationRun::OperationRun(const Operation& operation, const RunContext& context
   const int64_t tile = context.tile_bytes / output_bytes_ / kChunkElements * kChunkElements;
   unit_elements_ = std::max(tile, kChunkElements);
   for (const OperationInput& input : op_.inputs) {
+    if (op_.kernel == Kernel::kCopy) break;
     input_digests_.emplace_back(op_.element_count * FindDtype(input.dtype)->size_bytes);
   }
   if (op_.kernel == Kernel::kSlerp) {
@@ -40,9 +41,12 @@ OperationRun::OperationRun(const Operation& operation, const RunContext& context
 
 Status OperationRun::Check() const {
   if (SubElements(true) >= kChunkElements) return Status::Ok();
+  const InputReader reader(op_, *context_.inputs, context_.counters);
+  const int64_t needed =
+      OutputRoom() + reader.Slack() + kChunkElements * reader.BytesPerElement();
   return Status::Error("MEMORY_TOO_SMALL",
-                       {{"given", std::to_string(context_.scratch_bytes_max)},
-                        {"needed", std::to_string(OutputRoom() + kChunkElements * output_bytes_)},
+                       {{"given", std::to_string(context_.scratch_bytes_max) + " bytes a thread"},
+                        {"needed", std::to_string(needed) + " bytes a thread"},
                         {"reason", std::to_string(op_.inputs.size()) + " inputs at once"}});
 }
 
@@ -135,6 +139,7 @@ bool OperationRun::FinishPass() {
 }
 
 std::vector<std::string> OperationRun::InputDigests() const {
+  if (op_.kernel == Kernel::kCopy) return {OutputDigest()};  // the same bytes
   std::vector<std::string> digests;
   for (const DigestTree& tree : input_digests_) digests.push_back(tree.Finish());
   return digests;

@@ -74,14 +74,17 @@ class OperationRun {
   void SumSlerp(Range sub, const InputReader& reader, Scratch& scratch);
   void CountKeys(size_t input, Range sub, const InputReader& reader, Scratch& scratch);
   void CountTies(size_t input, Range sub, const InputReader& reader, Scratch& scratch);
-  void SumNorms(size_t input, Range sub, const InputReader& reader, Scratch& scratch);
+  void SumNorms(Range sub, const InputReader& reader, const std::vector<bool>& wanted,
+                Scratch& scratch);
+  const uint32_t* Keys(size_t input, const InputReader& reader, int64_t at, int n,
+                       Scratch& scratch) const;
   void FinishSlerp();
 
   // final_pass.cc: the bytes that are written.
   Status RunFinal(Range range, Scratch& scratch);
   Status RunCopy(Range range, Scratch& scratch);
   void Compute(Range sub, const InputReader& reader, uint8_t* out, Scratch& scratch);
-  void CountNonFinite(size_t slot, Dtype dtype, const uint8_t* bytes, int64_t first, int count);
+  void CountNonFinite(size_t slot, RawBlock block, int64_t first, int count);
   Status WriteOut(Range range, uint8_t* memory, uint8_t* out) const;
   int64_t OutputRoom() const;
   int64_t FirstDestinationOffset(Range range) const;

@@ -28,8 +28,8 @@ PruningState::PruningState(const Operation& operation, const OperationInput& inp
   const int64_t elements = operation.tensor_element_count;
   if (operation.pruning == Pruning::kBernoulli) {
     spec_.kind = PruneSpec::Kind::kChance;
-    spec_.threshold =
-        static_cast<uint32_t>(std::lround(std::max(0.0, input.density) * kChanceSteps));
+    const long steps = std::lround(std::max(0.0, input.density) * kChanceSteps);
+    spec_.threshold = static_cast<uint32_t>(std::min(steps, 65535L));  // below 1 never means always
     spec_.stream_key = KeyOf(operation, input);
   } else {
     spec_.kind = PruneSpec::Kind::kMagnitude;
@@ -80,12 +80,12 @@ void PruningState::FinishTies() {
 }
 
 void PruningState::FinishNorms() {
-  NormSums total;
+  double all = 0, kept = 0;
   for (const NormSums& chunk : norms) {
-    total.all += chunk.all;
-    total.kept += chunk.kept;
+    all += chunk.sums[0];
+    kept += chunk.sums[1];
   }
-  if (total.all >= kNormMin && total.kept >= kNormMin) factor_ = total.all / total.kept;
+  if (all >= kNormMin && kept >= kNormMin) factor_ = all / kept;
 }
 
 }  // namespace graft

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
+#include <deque>
 #include <vector>
 
 #include "cpu/table.h"
@@ -13,15 +15,28 @@ struct alignas(64) FloatBlock {
   float values[kBlockElements];
 };
 
+/// Room for one raw block of the widest dtype.
+struct alignas(64) RawBytes {
+  uint8_t bytes[kBlockElements * sizeof(double)];
+};
+
 struct Scratch {
   Arena arena;
-  std::vector<FloatBlock> blocks;
+  FloatBlock base, result;
+  std::vector<uint32_t> keys = std::vector<uint32_t>(kBlockElements);
   std::vector<uint32_t> histogram;
+  std::deque<RawBytes> tails;  // one per input; a deque, because blocks of several are in use at once
 
-  /// `count` float blocks; earlier content is lost.
-  float* Blocks(size_t count) {
-    if (blocks.size() < count) blocks.resize(count);
-    return blocks.front().values;
+  /// Block `at` of a tensor's bytes in memory, padded with zeros when only n elements are left.
+  RawBlock Block(size_t input, const uint8_t* data, Dtype dtype, int64_t at, int n) {
+    const size_t size = FindDtype(dtype)->size_bytes;
+    const uint8_t* bytes = data + static_cast<size_t>(at) * size;
+    if (n == kBlockElements) return {bytes, dtype};
+    while (tails.size() <= input) tails.emplace_back();
+    RawBytes& tail = tails[input];
+    std::memset(tail.bytes, 0, sizeof(tail.bytes));
+    std::memcpy(tail.bytes, bytes, static_cast<size_t>(n) * size);
+    return {tail.bytes, dtype};
   }
 };
 

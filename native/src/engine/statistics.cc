@@ -23,7 +23,6 @@ int BlockCount(int64_t left) { return static_cast<int>(std::min<int64_t>(kBlockE
 
 Status OperationRun::RunStatistics(Range range, Scratch& scratch) {
   InputReader reader(op_, *context_.inputs, context_.counters);
-  const InputReader::Plan largest{};
   uint8_t* memory = scratch.arena.Reserve(static_cast<size_t>(
       std::min(SubElements(true), range.count) * reader.BytesPerElement() + reader.Slack()));
   if (memory == nullptr) return Status::FromErrno(ENOMEM, op_.stream_name, "allocate buffers");
@@ -31,12 +30,11 @@ Status OperationRun::RunStatistics(Range range, Scratch& scratch) {
   return ForEachSubRange(range, reader, memory, [&](Range sub) {
     const Pass pass = passes_[pass_];
     if (pass == Pass::kSlerpSums) return SumSlerp(sub, reader, scratch);
+    if (pass == Pass::kNorms) return SumNorms(sub, reader, wanted, scratch);
     for (size_t input = 1; input < op_.inputs.size(); ++input) {
       if (!wanted[input]) continue;
       if (pass == Pass::kTies) {
         CountTies(input, sub, reader, scratch);
-      } else if (pass == Pass::kNorms) {
-        SumNorms(input, sub, reader, scratch);
       } else {
         CountKeys(input, sub, reader, scratch);
       }
@@ -45,18 +43,13 @@ Status OperationRun::RunStatistics(Range range, Scratch& scratch) {
 }
 
 void OperationRun::SumSlerp(Range sub, const InputReader& reader, Scratch& scratch) {
-  float* base = scratch.Blocks(2);
-  float* other = base + kBlockElements;
   for (int64_t chunk = 0; chunk < sub.count; chunk += kChunkElements) {
     double lanes[3 * kLanes] = {};
     const int64_t end = std::min(chunk + kChunkElements, sub.count);
     for (int64_t at = chunk; at < end; at += kBlockElements) {
       const int n = BlockCount(end - at);
-      context_.kernels->widen(op_.inputs[0].dtype, reader.data(0) + at * reader.ElementBytes(0), n,
-                              base);
-      context_.kernels->widen(op_.inputs[1].dtype, reader.data(1) + at * reader.ElementBytes(1), n,
-                              other);
-      context_.kernels->slerp_sums(base, other, lanes);
+      context_.kernels->slerp_sums(scratch.Block(0, reader.data(0), op_.inputs[0].dtype, at, n),
+                                   scratch.Block(1, reader.data(1), op_.inputs[1].dtype, at, n), lanes);
     }
     slerp_sums_[static_cast<size_t>((sub.first + chunk) / kChunkElements)] = {
         SumLanes(lanes), SumLanes(lanes + kLanes), SumLanes(lanes + 2 * kLanes)};
@@ -75,21 +68,25 @@ void OperationRun::FinishSlerp() {
   scales_ = {coefficients.base, coefficients.other};
 }
 
+const uint32_t* OperationRun::Keys(size_t input, const InputReader& reader, int64_t at, int n,
+                                   Scratch& scratch) const {
+  const KernelTable& kernels = *context_.kernels;
+  kernels.widen(scratch.Block(0, reader.data(0), op_.inputs[0].dtype, at, n), scratch.base.values);
+  kernels.keys(scratch.base.values,
+               scratch.Block(input, reader.data(input), op_.inputs[input].dtype, at, n),
+               scratch.keys.data());
+  return scratch.keys.data();
+}
+
 void OperationRun::CountKeys(size_t input, Range sub, const InputReader& reader, Scratch& scratch) {
   PruningState& state = prunings_[input - 1];
   const bool high = passes_[pass_] == Pass::kHistogramHigh;
   const uint32_t wanted_high = state.threshold_high();
   scratch.histogram.assign(size_t{1} << (high ? kHighBits : kLowBits), 0);
   uint32_t* counts = scratch.histogram.data();
-  float* base = scratch.Blocks(3);
-  float* x = base + kBlockElements;
-  auto* keys = reinterpret_cast<uint32_t*>(x + kBlockElements);
   for (int64_t at = 0; at < sub.count; at += kBlockElements) {
     const int n = BlockCount(sub.count - at);
-    context_.kernels->widen(op_.inputs[0].dtype, reader.data(0) + at * reader.ElementBytes(0), n, base);
-    context_.kernels->widen(op_.inputs[input].dtype,
-                            reader.data(input) + at * reader.ElementBytes(input), n, x);
-    context_.kernels->keys(base, x, keys);
+    const uint32_t* keys = Keys(input, reader, at, n, scratch);
     if (high) {
       for (int i = 0; i < n; ++i) ++counts[keys[i] >> kLowBits];
     } else {
@@ -105,19 +102,12 @@ void OperationRun::CountKeys(size_t input, Range sub, const InputReader& reader,
 void OperationRun::CountTies(size_t input, Range sub, const InputReader& reader, Scratch& scratch) {
   PruningState& state = prunings_[input - 1];
   const uint32_t threshold = state.spec().threshold;
-  float* base = scratch.Blocks(3);
-  float* x = base + kBlockElements;
-  auto* keys = reinterpret_cast<uint32_t*>(x + kBlockElements);
   for (int64_t chunk = 0; chunk < sub.count; chunk += kChunkElements) {
     uint32_t ties = 0;
     const int64_t end = std::min(chunk + kChunkElements, sub.count);
     for (int64_t at = chunk; at < end; at += kBlockElements) {
       const int n = BlockCount(end - at);
-      context_.kernels->widen(op_.inputs[0].dtype, reader.data(0) + at * reader.ElementBytes(0), n,
-                              base);
-      context_.kernels->widen(op_.inputs[input].dtype,
-                              reader.data(input) + at * reader.ElementBytes(input), n, x);
-      context_.kernels->keys(base, x, keys);
+      const uint32_t* keys = Keys(input, reader, at, n, scratch);
       for (int i = 0; i < n; ++i) ties += keys[i] == threshold;
     }
     state.ties[static_cast<size_t>((sub.first + chunk) / kChunkElements)] = ties;
@@ -133,44 +123,36 @@ Status OperationRun::RunTieScan(size_t input, Scratch& scratch) {
   uint8_t* memory = scratch.arena.Reserve(
       static_cast<size_t>(chunk.count * reader.BytesPerElement() + reader.Slack()));
   if (memory == nullptr) return Status::FromErrno(ENOMEM, op_.stream_name, "allocate buffers");
+  int64_t left = state.ties_in_chunk();
   return ForEachSubRange(chunk, reader, memory, [&](Range sub) {
-    float* base = scratch.Blocks(3);
-    float* x = base + kBlockElements;
-    auto* keys = reinterpret_cast<uint32_t*>(x + kBlockElements);
-    int64_t left = state.ties_in_chunk();
     for (int64_t at = 0; at < sub.count && left > 0; at += kBlockElements) {
       const int n = BlockCount(sub.count - at);
-      context_.kernels->widen(op_.inputs[0].dtype, reader.data(0) + at * reader.ElementBytes(0), n,
-                              base);
-      context_.kernels->widen(op_.inputs[input].dtype,
-                              reader.data(input) + at * reader.ElementBytes(input), n, x);
-      context_.kernels->keys(base, x, keys);
+      const uint32_t* keys = Keys(input, reader, at, n, scratch);
       for (int i = 0; i < n && left > 0; ++i) {
-        if (keys[i] == state.spec().threshold && --left == 0) state.SetTieEnd(first + at + i + 1);
+        if (keys[i] == state.spec().threshold && --left == 0) state.SetTieEnd(sub.first + at + i + 1);
       }
     }
   });
 }
 
-void OperationRun::SumNorms(size_t input, Range sub, const InputReader& reader, Scratch& scratch) {
-  PruningState& state = prunings_[input - 1];
-  float* base = scratch.Blocks(3);
-  float* x = base + kBlockElements;
-  float* delta = x + kBlockElements;
+void OperationRun::SumNorms(Range sub, const InputReader& reader, const std::vector<bool>& wanted,
+                            Scratch& scratch) {
+  const KernelTable& kernels = *context_.kernels;
   for (int64_t chunk = 0; chunk < sub.count; chunk += kChunkElements) {
-    double lanes[2 * kLanes] = {};
+    const auto index = static_cast<size_t>((sub.first + chunk) / kChunkElements);
     const int64_t end = std::min(chunk + kChunkElements, sub.count);
     for (int64_t at = chunk; at < end; at += kBlockElements) {
       const int n = BlockCount(end - at);
-      context_.kernels->widen(op_.inputs[0].dtype, reader.data(0) + at * reader.ElementBytes(0), n,
-                              base);
-      context_.kernels->widen(op_.inputs[input].dtype,
-                              reader.data(input) + at * reader.ElementBytes(input), n, x);
-      context_.kernels->prune(base, x, state.spec(), sub.first + at, delta);
-      context_.kernels->norm_sums(base, x, delta, lanes);
+      kernels.widen(scratch.Block(0, reader.data(0), op_.inputs[0].dtype, at, n), scratch.base.values);
+      for (size_t input = 1; input < op_.inputs.size(); ++input) {
+        if (!wanted[input]) continue;
+        PruningState& state = prunings_[input - 1];
+        const RawBlock x =
+            scratch.Block(input, reader.data(input), op_.inputs[input].dtype, at, n);
+        kernels.norm_sums(scratch.base.values, x, state.spec(), sub.first + at,
+                          state.norms[index].sums);
+      }
     }
-    state.norms[static_cast<size_t>((sub.first + chunk) / kChunkElements)] = {SumLanes(lanes),
-                                                                             SumLanes(lanes + kLanes)};
   }
 }
 

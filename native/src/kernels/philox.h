@@ -1,12 +1,15 @@
-// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), 16 random bits an
-// element. Elements come in groups of 512 that share 64 counters: element e of a group takes half j & 1 of
-// word j >> 1 of counter group * 64 + e % 64, where j = e / 64. So a vector of counters yields vectors of
-// consecutive elements without a shuffle, on any lane count. No include guard: see vec.h.
+// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), one random byte an
+// element. Elements come in groups of 512 that share 32 counters: element e of a group takes byte j = e / 32
+// of the block at counter group * 32 + e % 32. So a vector of counters yields vectors of consecutive elements
+// without a shuffle, on any lane count. Each run of 32 elements also shares one low byte, from a second counter
+// space: an element's own byte and that byte together are a uniform 16-bit number, so the chance of keeping
+// an element is exact to 2^-16 at the price of 8 bits. No include guard: see vec.h.
 
 namespace graft::GRAFT_NS {
 
 inline constexpr int kRandomGroup = 512;
-inline constexpr int kRandomCounters = 64;
+inline constexpr int kRandomCounters = 32;
+inline constexpr int kRandomRuns = kRandomGroup / kRandomCounters;
 
 /// High and low 32 bits of a * b, lane by lane.
 inline void MultiplyWide(U a, uint32_t b, U* high, U* low) {
@@ -44,22 +47,33 @@ inline void Philox(U words[4], uint32_t key0, uint32_t key1) {
   }
 }
 
-/// 16 random bits for each of the 512 elements of a group.
-inline void RandomGroup(uint64_t group, uint64_t key, uint16_t out[kRandomGroup]) {
+/// What decides over one group: an element is kept when its byte is below its run's limit (0 to 256).
+struct RandomGroup {
+  uint16_t bytes[kRandomGroup];  // 16 bits each: compilers widen those well
+  uint32_t limits[kRandomRuns];
+};
+
+/// Draws a group; `keep_below` is the chance of keeping an element times 2^16.
+inline void Draw(uint64_t group, uint64_t key, uint32_t keep_below, RandomGroup* out) {
+  const auto key0 = static_cast<uint32_t>(key), key1 = static_cast<uint32_t>(key >> 32);
+  U lanes = Iota();
   for (int first = 0; first < kRandomCounters; first += GRAFT_LANES) {
+    // A group's counters never cross a 2^32 border, so the high word is common.
     const uint64_t counter = group * kRandomCounters + static_cast<uint64_t>(first);
-    U lanes = Splat(0u);
-#if GRAFT_LANES > 1
-    for (int lane = 0; lane < GRAFT_LANES; ++lane) lanes[lane] = static_cast<uint32_t>(lane);
-#endif
-    // A group's 64 counters never cross a 2^32 border, so the high word is common.
     U words[4] = {lanes + static_cast<uint32_t>(counter), Splat(static_cast<uint32_t>(counter >> 32)),
                   Splat(0u), Splat(0u)};
-    Philox(words, static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32));
-    for (int word = 0; word < 4; ++word) {
-      Store(out + (2 * word) * kRandomCounters + first, Convert<H>(words[word] & 0xffffu));
-      Store(out + (2 * word + 1) * kRandomCounters + first, Convert<H>(words[word] >> 16));
+    Philox(words, key0, key1);
+    for (int run = 0; run < kRandomRuns; ++run) {
+      Store(out->bytes + run * kRandomCounters + first,
+            Convert<H>((words[run / 4] >> (8 * (run % 4))) & 0xffu));
     }
+  }
+  U words[4] = {Splat(static_cast<uint32_t>(group)), Splat(static_cast<uint32_t>(group >> 32)),
+                Splat(1u), Splat(0u)};
+  Philox(words, key0, key1);
+  for (int run = 0; run < kRandomRuns; ++run) {
+    const uint32_t low = (FirstLane(words[run / 4]) >> (8 * (run % 4))) & 0xffu;
+    out->limits[run] = (keep_below >> 8) + (low < (keep_below & 0xffu) ? 1u : 0u);
   }
 }
 

@@ -14,9 +14,9 @@ inline F PruneByMagnitude(F delta, U index, uint32_t threshold, uint32_t tie_end
   return Select(keep, delta, Splat(0.0f));
 }
 
-/// Keeps an element whose 16 random bits are below the density's threshold.
-inline F PruneByChance(F delta, U random16, uint32_t keep_below) {
-  return Select(random16 < keep_below, delta, Splat(0.0f));
+/// Keeps an element whose random byte is below its run's limit.
+inline F PruneByChance(F delta, U random, uint32_t limit) {
+  return Select(random < limit, delta, Splat(0.0f));
 }
 
 /// Plain weighted sum of task vectors.
@@ -27,9 +27,10 @@ struct SumOfDeltas {
 };
 
 /// Weighted sum of the contributions whose sign is the sign of the weighted sum of all (zero elects +;
-/// a zero contribution never agrees). Both candidate sums are kept, so that one pass is enough.
+/// a zero contribution never agrees). Both candidate sums are kept, so that one pass is enough. The vote is
+/// counted in float64, where products are exact: contributions that cancel give exactly zero.
 struct ElectedDeltas {
-  F all = Splat(0.0f);
+  D vote = {};
   F positive = Splat(0.0f);
   F negative = Splat(0.0f);
   F positive_weight = Splat(0.0f);
@@ -40,16 +41,17 @@ struct ElectedDeltas {
     Mask up = omega > 0.0f;
     Mask down = omega < 0.0f;
     F zero = Splat(0.0f);
-    all += omega;
+    vote += Convert<D>(delta) * static_cast<double>(scale);
     positive += Select(up, omega, zero);
     negative += Select(down, omega, zero);
     positive_weight += Select(up, Splat(weight), zero);
     negative_weight += Select(down, Splat(weight), zero);
   }
-  F Total() const { return Select(all >= 0.0f, positive, negative); }
+  Mask ElectsPlus() const { return Convert<Mask>(vote >= 0.0); }
+  F Total() const { return Select(ElectsPlus(), positive, negative); }
   /// Sum of agreeing weights, 1 where it is exactly zero.
   F Divisor() const {
-    F divisor = Select(all >= 0.0f, positive_weight, negative_weight);
+    F divisor = Select(ElectsPlus(), positive_weight, negative_weight);
     return Select(divisor == 0.0f, Splat(1.0f), divisor);
   }
 };

@@ -22,6 +22,13 @@ inline F Select(Mask mask, F yes, F no) { return mask ? yes : no; }
 inline U Select(Mask mask, U yes, U no) { return mask ? yes : no; }
 inline F Splat(float x) { return F{} + x; }
 inline U Splat(uint32_t x) { return U{} + x; }
+inline uint32_t FirstLane(U x) { return x[0]; }
+/// 0, 1, 2, … lane by lane.
+inline U Iota() {
+  U lanes = {};
+  for (int lane = 0; lane < GRAFT_LANES; ++lane) lanes[lane] = static_cast<uint32_t>(lane);
+  return lanes;
+}
 inline bool Any(Mask mask) {
   int32_t any = 0;
   for (int lane = 0; lane < GRAFT_LANES; ++lane) any |= mask[lane];
@@ -44,6 +51,8 @@ inline F Select(Mask mask, F yes, F no) { return mask ? yes : no; }
 inline U Select(Mask mask, U yes, U no) { return mask ? yes : no; }
 inline F Splat(float x) { return x; }
 inline U Splat(uint32_t x) { return x; }
+inline uint32_t FirstLane(U x) { return x; }
+inline U Iota() { return 0; }
 inline bool Any(Mask mask) { return mask; }
 #endif
 
