@@ -1,14 +1,10 @@
-// What the journal of a job says. Digests and pins are kept as compact rows, because a large model
-// has a hundred thousand tensors.
-import type { NonFiniteReport, SpanDigest } from "@graft/proto";
+// What the journal of a job says. Results are kept as bare digests, because a large model has a
+// hundred thousand tensors.
+import type { NonFiniteReport } from "@graft/proto";
 
 /** Version of the records below; a journal of another version is refused. */
 export const JOURNAL_FORMAT = 1;
 
-/** [tensor, offset in the tensor, length, digest] */
-export type SpanRow = readonly [string, number, number, string];
-/** [input file, absolute offset, length, digest] */
-export type InputRow = readonly [string, number, number, string];
 /** [model, tensor, count, first index] */
 export type NonFiniteRow = readonly [string, string, number, number];
 
@@ -25,6 +21,8 @@ export interface InputPin {
 export interface JobRequest {
   readonly recipePath: string;
   readonly recipeText: string;
+  /** Where relative references are looked for after the recipe's own directory. */
+  readonly workingDirectory: string;
   readonly models: Readonly<Record<string, string>>;
   readonly seed: string;
   readonly maxShardSizeBytes: number;
@@ -47,8 +45,9 @@ export type JournalRecord =
       readonly kind: "task-done";
       readonly taskId: string;
       readonly epoch: number;
-      readonly outputs: readonly SpanRow[];
-      readonly inputs: readonly InputRow[];
+      /** Digests only: the task says which bytes, in the order of outputSpans and inputSpans. */
+      readonly outputs: readonly string[];
+      readonly inputs: readonly string[];
       readonly nonFinite: readonly NonFiniteRow[];
     }
   /** These results no longer count: their bytes were lost or did not verify. */
@@ -59,14 +58,6 @@ export type JournalRecord =
 
 export type BeginRecord = Extract<JournalRecord, { kind: "begin" }>;
 export type TaskDoneRecord = Extract<JournalRecord, { kind: "task-done" }>;
-
-export function spanRow(span: SpanDigest): SpanRow {
-  return [span.tensor, Number(span.offsetBytes), Number(span.lengthBytes), span.digest];
-}
-
-export function spanOf([tensor, offset, length, digest]: SpanRow): SpanDigest {
-  return { tensor, offsetBytes: BigInt(offset), lengthBytes: BigInt(length), digest };
-}
 
 export function nonFiniteRow(report: NonFiniteReport): NonFiniteRow {
   return [report.model, report.tensor, Number(report.count), Number(report.firstIndex)];

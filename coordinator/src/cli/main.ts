@@ -1,0 +1,73 @@
+// The command line: names, flags and help. Each command is a module that is loaded when it runs, so
+// that help and mistakes answer at once.
+import { Command, Option } from "commander";
+
+const EXIT_INPUT = 2;
+
+const program = new Command("coordinator")
+  .description("Merges the weights of large language models")
+  .showHelpAfterError("(see: coordinator --help)")
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : EXIT_INPUT));
+
+const collect = (value: string, previous: readonly string[]): readonly string[] => [
+  ...previous,
+  value,
+];
+
+function recipeCommand(name: string, description: string): Command {
+  return command(name, description)
+    .argument("<recipe>", "YAML file")
+    .addOption(
+      new Option("--model <org/name=DIR>", "directory of a model the recipe names; repeatable")
+        .argParser(collect)
+        .default([], "none"),
+    )
+    .option("--seed <number>", "seed of random masks (default: 0)")
+    .option("--max-shard-size <size>", "largest weight file (default: 5GB)")
+    .option("--lenient", "ignore unknown keys and unused parameters, with a warning");
+}
+
+function command(name: string, description: string): Command {
+  return program
+    .command(name)
+    .description(description)
+    .option("--json", "one JSON object per line on standard output");
+}
+
+function withWorker(target: Command): Command {
+  return target
+    .option("--memory <size>", "bound on the worker's memory (default: 4GiB or half of RAM)")
+    .option("--threads <count>", "threads that compute (default: one per core)");
+}
+
+withWorker(recipeCommand("submit", "merge models as a recipe says; continues interrupted work"))
+  .requiredOption("--out <dir>", "directory that the merged model appears as")
+  .option("--force", "replace DIR, once the new output is verified")
+  .option("--dry-run", "plan and check only; write nothing")
+  .option("--no-sha256", "do not read the output back for its sha256")
+  .option("--paranoid", "read the output back even where that is not needed")
+  .action(async (recipe, flags) => (await import("./submit.js")).submit(recipe, flags));
+
+recipeCommand("check", "tell everything that is wrong with a recipe and its models").action(
+  async (recipe, flags) => (await import("./check.js")).check(recipe, flags),
+);
+
+withWorker(recipeCommand("plan", "show what a merge would read, write, keep and ignore"))
+  .option("--out <dir>", "also check the place and the disk of this output")
+  .option("--force", "as for submit")
+  .option("--ledger", "list every input tensor")
+  .action(async (recipe, flags) => (await import("./plan.js")).plan(recipe, flags));
+
+withWorker(command("verify", "re-check every byte of a merged model against its manifest"))
+  .argument("<dir>")
+  .action(async (directory, flags) => (await import("./verify.js")).verify(directory, flags));
+
+withWorker(command("resume", "continue interrupted work"))
+  .argument("<dir>", "the --out of the interrupted submit")
+  .action(async (directory, flags) => (await import("./resume.js")).resume(directory, flags));
+
+command("clean", "remove the partial work of an interrupted submit")
+  .argument("<dir>", "the --out of the interrupted submit")
+  .action(async (directory, flags) => (await import("./clean.js")).clean(directory, flags));
+
+await program.parseAsync();

@@ -1,0 +1,98 @@
+// coordinator plan: what a merge would read, write, keep and ignore, to the byte, before it does.
+import { resolve } from "node:path";
+import { checkMemory, type PlannedMerge, planMerge } from "../jobs/plan-merge.js";
+import { checkDiskRoom, checkOutputFree, checkOutputPlace, diskRoom } from "../jobs/preflight.js";
+import { countLedger } from "../jobs/summary.js";
+import { exists, workPaths } from "../jobs/work.js";
+import { peakMemoryBytes } from "../plan/cost.js";
+import { createPrivateWorker } from "../rpc/private-worker.js";
+import { planRequest, type RecipeFlags, type WorkerFlags, workerBounds } from "./merge-flags.js";
+import { type PlanFacts, planText } from "./plan-text.js";
+import { runSession, type Session } from "./session.js";
+
+export interface PlanFlags extends RecipeFlags, WorkerFlags {
+  readonly out?: string;
+  readonly force?: boolean;
+  /** Every tensor instead of groups. */
+  readonly ledger?: boolean;
+}
+
+export function plan(recipePath: string, flags: PlanFlags): Promise<void> {
+  return runSession({ json: flags.json ?? false }, (session) =>
+    showPlan(session, recipePath, flags),
+  );
+}
+
+/** Refuses what submit would refuse when --out is given; without it the disk is only reported. */
+export async function showPlan(
+  session: Session,
+  recipePath: string,
+  flags: PlanFlags,
+): Promise<number> {
+  const { config, signal, onEvent } = session;
+  const request = planRequest(recipePath, flags);
+  const bounds = workerBounds(flags, config);
+  const { workerCommand: command, debug } = config;
+  await using worker = createPrivateWorker({ command, debug, ...bounds });
+  const onStage = (): void => undefined;
+  const merge = await planMerge(worker, request, { signal, onEvent, onStage });
+  checkMemory(merge, bounds.memoryBytes);
+  const paths = workPaths(resolve(flags.out ?? "merged"));
+  if (flags.out !== undefined) {
+    await checkOutputPlace(paths, merge.models);
+    if (!(await exists(paths.work))) await checkOutputFree(paths, flags.force ?? false);
+  }
+  const room = await diskRoom(paths, merge.plan.totals.outputBytes);
+  if (flags.out !== undefined) checkDiskRoom(paths.parent, room);
+  const { workerThreads, plan: planned } = merge;
+  const memory = peakMemoryBytes(planned, workerThreads, bounds.memoryBytes);
+  const facts = { merge, room, peakMemoryBytes: memory, directory: paths.parent };
+  if (session.json) session.printJson(planJson(facts));
+  else session.print(planText(facts, { full: flags.ledger ?? false }));
+  return 0;
+}
+
+/** One document: the fields are an interface for scripts and only ever grow. */
+function planJson({ merge, room, peakMemoryBytes: memory }: PlanFacts): unknown {
+  const { plan: planned, recipe, models, kernelVersion } = merge;
+  const { digest, totals, tasks, files, ledger, sideFiles, notes } = planned;
+  return {
+    kind: "plan",
+    planDigest: digest,
+    kernelVersion,
+    method: recipe.method,
+    totals: { ...totals, peakMemoryBytes: memory },
+    disk: room,
+    models: models.map(modelJson),
+    files: files.map(({ name, sizeBytes, tensors }) => ({ name, sizeBytes, tensors })),
+    sideFiles,
+    ledgerCounts: countLedger(ledger),
+    ledger,
+    tasks: tasks.map(taskJson),
+    notes,
+  };
+}
+
+function modelJson({
+  reference,
+  label,
+  directory,
+  files,
+  tensors,
+}: PlannedMerge["models"][number]) {
+  const sizeBytes = files.reduce((total, file) => total + file.sizeBytes, 0);
+  return { reference, label, directory, sizeBytes, tensorCount: tensors.size };
+}
+
+function taskJson({ taskId, inputs, outputs, operations, readBytes, writeBytes }: TaskLike) {
+  return {
+    taskId,
+    inputs: inputs.map(({ path }) => path),
+    outputs,
+    tensors: operations.flatMap(({ destinations }) => destinations.map(({ tensor }) => tensor)),
+    readBytes: Number(readBytes),
+    writeBytes: Number(writeBytes),
+  };
+}
+
+type TaskLike = PlannedMerge["plan"]["tasks"][number];

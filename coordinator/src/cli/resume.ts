@@ -1,0 +1,51 @@
+// coordinator resume: continues interrupted work with the request its journal holds.
+import { resolve } from "node:path";
+import { runMerge } from "../jobs/merge.js";
+import { readInterrupted } from "../jobs/open-job.js";
+import { exists, workPaths } from "../jobs/work.js";
+import { type WorkerFlags, workerBounds } from "./merge-flags.js";
+import { runSession, type Session } from "./session.js";
+import { summaryText } from "./summary.js";
+
+export interface ResumeFlags extends WorkerFlags {
+  readonly json?: boolean;
+}
+
+export function resume(directory: string, flags: ResumeFlags): Promise<void> {
+  return runSession({ json: flags.json ?? false, output: directory }, (session) =>
+    continueMerge(session, directory, flags),
+  );
+}
+
+async function continueMerge(
+  session: Session,
+  directory: string,
+  flags: ResumeFlags,
+): Promise<number> {
+  const { config, signal, onEvent } = session;
+  const bounds = workerBounds(flags, config);
+  const { request } = await readInterrupted(workPaths(directory));
+  // The recipe file itself when it is still there, so that a change to it is noticed.
+  const isThere = await exists(request.recipePath);
+  const summary = await runMerge(
+    {
+      ...bounds,
+      recipePath: request.recipePath,
+      recipeText: isThere ? null : request.recipeText,
+      models: new Map(Object.entries(request.models)),
+      workingDirectory: request.workingDirectory,
+      seed: BigInt(request.seed),
+      maxShardSizeBytes: request.maxShardSizeBytes,
+      lenient: request.lenient,
+      outputDirectory: resolve(directory),
+      force: request.force,
+      sha256: request.sha256,
+      paranoid: request.paranoid,
+      workerCommand: config.workerCommand,
+      debug: config.debug,
+    },
+    { signal, onEvent },
+  );
+  if (!session.json) session.print(summaryText(summary));
+  return 0;
+}

@@ -1,0 +1,6 @@
+// The coordinator as a library: the merge behind the command line, for programs and tests.
+export { type Config, readConfig } from "./config.js";
+export type { MergeEvent, OnEvent, Stage } from "./jobs/events.js";
+export { type MergeControl, type MergeOptions, runMerge } from "./jobs/merge.js";
+export type { MergeSummary, StageTime, StorageSpeed } from "./jobs/summary.js";
+export { type VerifyOptions, type VerifyReport, verifyOutput } from "./jobs/verify.js";

@@ -1,0 +1,155 @@
+// A private worker: a child process on a unix socket in a directory that only this user can enter. It
+// ends when its standard input closes, so it never outlives the coordinator, however that one dies.
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Readable, Writable } from "node:stream";
+import { type ErrorCode, EXIT, GraftError } from "@graft/proto";
+import { connectWorker, type WorkerClient } from "./worker-client.js";
+
+export interface WorkerProcessOptions {
+  readonly workerId: string;
+  /** Program and first arguments. */
+  readonly command: readonly string[];
+  readonly threadCount: number;
+  readonly memoryBytes: number;
+  /** Passes the worker's log through to standard error. */
+  readonly debug: boolean;
+}
+
+export interface WorkerProcess extends AsyncDisposable {
+  readonly workerId: string;
+  readonly processId: number;
+  /** Resolves when it serves; rejects with what it said when it does not. */
+  readonly client: Promise<WorkerClient>;
+  /** Resolves, with the reason, when the process is gone. */
+  readonly exited: Promise<string>;
+}
+
+type Child = ChildProcessByStdio<Writable, Readable, Readable>;
+
+/** Opening the addon and the socket takes a tenth of a second; a loaded machine is given more. */
+const START_DEADLINE_MS = 60_000;
+/** After a polite stop the process is killed; nothing it could still write is wanted. */
+const STOP_GRACE_MS = 3_000;
+const LOG_TAIL_CHARACTERS = 4_000;
+
+export async function startWorkerProcess(options: WorkerProcessOptions): Promise<WorkerProcess> {
+  // mkdtemp makes the directory with mode 0700: the socket needs no other guard.
+  const directory = await mkdtemp(join(tmpdir(), "graft-"));
+  const address = `unix:${join(directory, "worker.sock")}`;
+  const [program, ...leading] = options.command;
+  const child = spawn(program ?? "", [...leading, ...workerArguments(address, options)], {
+    stdio: ["pipe", "pipe", "pipe"],
+  });
+  return new PrivateProcess(child, directory, address, options);
+}
+
+function workerArguments(address: string, options: WorkerProcessOptions): readonly string[] {
+  const { threadCount, memoryBytes } = options;
+  return [
+    ...["--listen", address, "--private"],
+    ...["--threads", String(threadCount), "--memory", String(memoryBytes)],
+  ];
+}
+
+class PrivateProcess implements WorkerProcess {
+  readonly workerId: string;
+  readonly client: Promise<WorkerClient>;
+  readonly exited: Promise<string>;
+  readonly #child: Child;
+  readonly #directory: string;
+  #connected: WorkerClient | null = null;
+  #log = "";
+  #disposal: Promise<void> | null = null;
+
+  constructor(child: Child, directory: string, address: string, options: WorkerProcessOptions) {
+    this.workerId = options.workerId;
+    this.#child = child;
+    this.#directory = directory;
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      this.#log = (this.#log + text).slice(-LOG_TAIL_CHARACTERS);
+      if (options.debug) process.stderr.write(text);
+    });
+    // A write to a dead worker is reported by its exit.
+    child.stdin.on("error", () => undefined);
+    this.exited = exitReason(child);
+    this.client = this.#connect(address);
+    // A start that fails is reported to whoever awaits the client; nobody may, when a flag was wrong.
+    this.client.catch(() => undefined);
+  }
+
+  get processId(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  async #connect(address: string): Promise<WorkerClient> {
+    const ready = firstLine(this.#child.stdout, AbortSignal.timeout(START_DEADLINE_MS)).catch(
+      () => {
+        this.#child.kill("SIGKILL");
+        return null;
+      },
+    );
+    const line = await Promise.race([ready, this.exited.then(() => null)]);
+    if (line === null) throw this.#startError(await this.exited);
+    this.#child.stdout.resume();
+    this.#connected = connectWorker(address, this.workerId);
+    return this.#connected;
+  }
+
+  /** The worker prints one line on its way out and exits with the code of its error. */
+  #startError(reason: string): GraftError {
+    const message = this.#log
+      .trim()
+      .split("\n")
+      .at(-1)
+      ?.replace(/^graft-worker: /, "");
+    const code = START_ERRORS.get(this.#child.exitCode ?? -1);
+    if (code !== undefined && message) return GraftError.fromDetail({ code, message, details: {} });
+    const problem = `did not start (${reason})${message ? `: ${message}` : ""}`;
+    return new GraftError("WORKER_LOST", { worker: this.workerId, problem });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposal ??= this.#stop();
+    return this.#disposal;
+  }
+
+  async #stop(): Promise<void> {
+    this.#connected?.close();
+    this.#child.stdin.end();
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), STOP_GRACE_MS);
+    await this.exited;
+    clearTimeout(timer);
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+}
+
+const START_ERRORS: ReadonlyMap<number, ErrorCode> = new Map([
+  [EXIT.input, "FLAG"],
+  [EXIT.environment, "NATIVE_MISSING"],
+]);
+
+/** Names the signal or the exit code; a program that cannot be started counts as exited. */
+async function exitReason(child: Child): Promise<string> {
+  try {
+    const [code, signal] = await once(child, "close");
+    if (signal === "SIGKILL") return "killed by SIGKILL, perhaps for lack of memory";
+    return typeof signal === "string" ? `killed by ${signal}` : `exit code ${code}`;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+async function firstLine(stream: Readable, signal: AbortSignal): Promise<string | null> {
+  let text = "";
+  while (!text.includes("\n")) {
+    const chunk: Buffer | string | null = stream.read();
+    if (chunk !== null) text += chunk.toString();
+    else if (stream.readableEnded) return null;
+    else await Promise.race([once(stream, "readable", { signal }), once(stream, "end")]);
+  }
+  return text;
+}
