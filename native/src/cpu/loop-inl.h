@@ -203,27 +203,32 @@ F FinishSum(const Op& op, const TaskVectorSpec& spec) {
   return total * Splat(spec.lambda);
 }
 
+/// A run of elements inside a block, whole vectors.
+struct Span {
+  int begin, end;
+};
+
 /// All inputs of one dtype and one kind of pruning, the usual case: sums stay in registers over all inputs.
 template <typename Op, bool kNormalize, typename Type, typename Rule>
-bool CombineUniform(const float* base, Type type, const DeltaInput* inputs, int input_count,
-                    const Rule* rules, const TaskVectorSpec& spec, float* to) {
+Mask CombineUniform(Span span, const float* base, Type type, const DeltaInput* inputs,
+                    int input_count, const Rule* rules, const TaskVectorSpec& spec, float* to) {
   Mask odd = {};
-  for (int i = 0; i < kBlockElements; i += GRAFT_LANES) {
+  for (int i = span.begin; i < span.end; i += GRAFT_LANES) {
     F origin = Load<F>(base + i);
     Op op;
     for (int k = 0; k < input_count; ++k) {
       F x = WidenAt(type, inputs[k].x.bytes, i);
       odd = odd | IsNonFinite(x);
-      op.Add(rules[k](x - origin, i), inputs[k].scale, inputs[k].weight);
+      op.Add(rules[k](x - origin, i), inputs[k].scale, inputs[k].weight, k, input_count);
     }
     Store(to + i, origin + FinishSum<Op, kNormalize>(op, spec));
   }
-  return Any(odd);
+  return odd;
 }
 
 /// Anything else: sums live in memory between inputs.
 template <typename Op, bool kNormalize>
-bool CombineMixed(const float* base, const DeltaInput* inputs, int input_count,
+Mask CombineMixed(Span span, const float* base, const DeltaInput* inputs, int input_count,
                   const TaskVectorSpec& spec, int64_t index, float* to) {
   Op ops[kBlockElements / GRAFT_LANES];
   Mask odd = {};
@@ -232,45 +237,56 @@ bool CombineMixed(const float* base, const DeltaInput* inputs, int input_count,
       WithRule(inputs[k].prune->kind, [&](auto* rule_type) {
         std::remove_pointer_t<decltype(rule_type)> rule;
         rule.Prepare(*inputs[k].prune, index);
-        for (int i = 0; i < kBlockElements; i += GRAFT_LANES) {
+        for (int i = span.begin; i < span.end; i += GRAFT_LANES) {
           F x = WidenAt(type, inputs[k].x.bytes, i);
           odd = odd | IsNonFinite(x);
-          ops[i / GRAFT_LANES].Add(rule(x - Load<F>(base + i), i), inputs[k].scale, inputs[k].weight);
+          ops[i / GRAFT_LANES].Add(rule(x - Load<F>(base + i), i), inputs[k].scale, inputs[k].weight,
+                                   k, input_count);
         }
       });
     });
   }
-  for (int i = 0; i < kBlockElements; i += GRAFT_LANES) {
+  for (int i = span.begin; i < span.end; i += GRAFT_LANES) {
     Store(to + i, Load<F>(base + i) + FinishSum<Op, kNormalize>(ops[i / GRAFT_LANES], spec));
   }
-  return Any(odd);
+  return odd;
 }
 
-template <typename Op, bool kNormalize>
+/// Head is used up to the block's last multiple of 32 elements, Tail past it (VoteInterleaved says why).
+template <typename Head, typename Tail, bool kNormalize>
 bool CombineAs(const float* base, const DeltaInput* inputs, int input_count,
-               const TaskVectorSpec& spec, int64_t index, float* to) {
+               const TaskVectorSpec& spec, int64_t index, int n, float* to) {
+  const Span head{0, n / 32 * 32};
+  const Span tail{head.end, kBlockElements};
   bool uniform = input_count > 0 && input_count <= kInputBatch;
   for (int k = 1; k < input_count && uniform; ++k) {
     uniform = inputs[k].x.dtype == inputs[0].x.dtype && inputs[k].prune->kind == inputs[0].prune->kind;
   }
-  if (!uniform) return CombineMixed<Op, kNormalize>(base, inputs, input_count, spec, index, to);
+  if (!uniform) {
+    return Any(
+        CombineMixed<Head, kNormalize>(head, base, inputs, input_count, spec, index, to) |
+        CombineMixed<Tail, kNormalize>(tail, base, inputs, input_count, spec, index, to));
+  }
   return WithType(inputs[0].x.dtype, [&](auto type) {
     return WithRule(inputs[0].prune->kind, [&](auto* rule_type) {
-      using Rule = std::remove_pointer_t<decltype(rule_type)>;
-      Rule rules[kInputBatch];
+      std::remove_pointer_t<decltype(rule_type)> rules[kInputBatch];
       for (int k = 0; k < input_count; ++k) rules[k].Prepare(*inputs[k].prune, index);
-      return CombineUniform<Op, kNormalize>(base, type, inputs, input_count, rules, spec, to);
+      return Any(
+          CombineUniform<Head, kNormalize>(head, base, type, inputs, input_count, rules, spec, to) |
+          CombineUniform<Tail, kNormalize>(tail, base, type, inputs, input_count, rules, spec, to));
     });
   });
 }
 
 inline bool CombineBlock(const float* base, const DeltaInput* inputs, int input_count,
-                         const TaskVectorSpec& spec, int64_t index, float* to) {
-  auto* run = spec.elect_sign ? (spec.normalize ? CombineAs<ElectedDeltas, true>
-                                                : CombineAs<ElectedDeltas, false>)
-                              : (spec.normalize ? CombineAs<SumOfDeltas, true>
-                                                : CombineAs<SumOfDeltas, false>);
-  return run(base, inputs, input_count, spec, index, to);
+                         const TaskVectorSpec& spec, int64_t index, int n, float* to) {
+  using Elected = ElectedDeltas<VoteInOrder>;
+  using ElectedTail = ElectedDeltas<VoteInterleaved>;
+  auto* run = spec.elect_sign ? (spec.normalize ? CombineAs<Elected, ElectedTail, true>
+                                                : CombineAs<Elected, ElectedTail, false>)
+                              : (spec.normalize ? CombineAs<SumOfDeltas, SumOfDeltas, true>
+                                                : CombineAs<SumOfDeltas, SumOfDeltas, false>);
+  return run(base, inputs, input_count, spec, index, n, to);
 }
 
 inline void KeysBlock(const float* base, RawBlock x, uint32_t* keys) {

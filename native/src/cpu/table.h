@@ -69,9 +69,10 @@ struct KernelTable {
   /// Adds sums of |x - base| and of its pruned form (sums[2]); `index` is the flat index of the block's
   /// first element.
   void (*norm_sums)(const float* base, RawBlock x, const PruneSpec& prune, int64_t index, double* sums);
-  /// to = base + combination of the pruned task vectors; reports non-finite inputs.
+  /// to = base + combination of the pruned task vectors, of which n elements are real; reports non-finite
+  /// inputs.
   bool (*combine)(const float* base, const DeltaInput* inputs, int input_count,
-                  const TaskVectorSpec& spec, int64_t index, float* to);
+                  const TaskVectorSpec& spec, int64_t index, int n, float* to);
   /// keys[i] = magnitude key of x - base.
   void (*keys)(const float* base, RawBlock x, uint32_t* keys);
 };

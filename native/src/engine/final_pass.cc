@@ -134,7 +134,7 @@ void OperationRun::Compute(Range sub, const InputReader& reader, uint8_t* out, S
       for (size_t i = 1; i < count; ++i) deltas[i - 1].x = x[i];
       odd = kernels.widen(x[0], scratch.base.values);
       odd |= kernels.combine(scratch.base.values, deltas.data(), input_count - 1, combine_,
-                             sub.first + at, result);
+                             sub.first + at, n, result);
     } else {
       odd = kernels.linear(x.data(), scales_.data(), input_count, result);
     }

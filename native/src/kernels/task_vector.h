@@ -22,36 +22,55 @@ inline F PruneByChance(F delta, U random, uint32_t limit) {
 /// Plain weighted sum of task vectors.
 struct SumOfDeltas {
   F sum = Splat(0.0f);
-  void Add(F delta, float scale, float /*weight*/) { sum += delta * Splat(scale); }
+  void Add(F delta, float scale, float /*weight*/, int /*input*/, int /*input_count*/) {
+    sum += delta * Splat(scale);
+  }
   F Total() const { return sum; }
 };
 
+/// A vote: the sum of all contributions, added one after the other.
+struct VoteInOrder {
+  F sum = Splat(0.0f);
+  void Add(F omega, int /*input*/, int /*input_count*/) { sum += omega; }
+  F Result() const { return sum; }
+};
+
+/// The same sum in four interleaved parts. Where contributions cancel exactly, the rounding of this sum elects
+/// the sign; the reference adds the last elements of a tensor (those past a multiple of 32) in this order, and
+/// published merges depend on it.
+struct VoteInterleaved {
+  F parts[4] = {};
+  void Add(F omega, int input, int input_count) {
+    parts[input < input_count / 4 * 4 ? input % 4 : 0] += omega;
+  }
+  F Result() const { return ((parts[0] + parts[1]) + parts[2]) + parts[3]; }
+};
+
 /// Weighted sum of the contributions whose sign is the sign of the weighted sum of all (zero elects +;
-/// a zero contribution never agrees). Both candidate sums are kept, so that one pass is enough. The vote is
-/// counted in float64, where products are exact: contributions that cancel give exactly zero.
+/// a zero contribution never agrees). Both candidate sums are kept, so that one pass is enough.
+template <typename Vote>
 struct ElectedDeltas {
-  D vote = {};
+  Vote vote;
   F positive = Splat(0.0f);
   F negative = Splat(0.0f);
   F positive_weight = Splat(0.0f);
   F negative_weight = Splat(0.0f);
 
-  void Add(F delta, float scale, float weight) {
+  void Add(F delta, float scale, float weight, int input, int input_count) {
     F omega = delta * Splat(scale);
     Mask up = omega > 0.0f;
     Mask down = omega < 0.0f;
     F zero = Splat(0.0f);
-    vote += Convert<D>(delta) * static_cast<double>(scale);
+    vote.Add(omega, input, input_count);
     positive += Select(up, omega, zero);
     negative += Select(down, omega, zero);
     positive_weight += Select(up, Splat(weight), zero);
     negative_weight += Select(down, Splat(weight), zero);
   }
-  Mask ElectsPlus() const { return Convert<Mask>(vote >= 0.0); }
-  F Total() const { return Select(ElectsPlus(), positive, negative); }
+  F Total() const { return Select(vote.Result() >= 0.0f, positive, negative); }
   /// Sum of agreeing weights, 1 where it is exactly zero.
   F Divisor() const {
-    F divisor = Select(ElectsPlus(), positive_weight, negative_weight);
+    F divisor = Select(vote.Result() >= 0.0f, positive_weight, negative_weight);
     return Select(divisor == 0.0f, Splat(1.0f), divisor);
   }
 };
