@@ -169,6 +169,21 @@ for (const [name, args, exitCode, pattern] of REFUSED) {
   });
 }
 
+const WRONG_ENVIRONMENT = [
+  ["GRAFT_ISA", "quantum", /quantum/],
+  ["GRAFT_TILE_BYTES", "7", /GRAFT_TILE_BYTES/],
+] as const;
+
+for (const [name, value, pattern] of WRONG_ENVIRONMENT) {
+  test(`submit refuses ${name}=${value}`, async (context) => {
+    const { recipe, out } = workplace(context);
+    const result = await runCli(["submit", recipe, "--out", out], { env: { [name]: value } });
+    assert.equal(result.exitCode, 2, transcript(result));
+    assert.match(result.stderr, pattern);
+    assert.ok(!existsSync(out) && !existsSync(`${out}.graft`), "something was written");
+  });
+}
+
 test("submit refuses an output that exists, and --force replaces it", async (context) => {
   const { directory, recipe, out } = workplace(context);
   mkdirSync(out);

@@ -147,7 +147,7 @@ for (const [name, damage, patterns] of DAMAGE) {
 test("NaN in an input is reported by tensor and model, and kept as it is", async (context) => {
   const directory = temporaryDirectory(context);
   makeSmallModels(directory);
-  const path = join(directory, "tuned-01", "model-00002-of-00002.safetensors");
+  const path = join(directory, "tuned-01", SHARD);
   const tensors = readTensorFile(path);
   const name = [...tensors.keys()].find((key) => key.includes("up_proj")) ?? "";
   const shape = tensors.get(name)?.shape ?? [];
