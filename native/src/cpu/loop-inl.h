@@ -36,13 +36,13 @@ F WidenAt(Type, const void* bytes, int i) {
 
 inline bool Widen(RawBlock from, float* to) {
   return WithType(from.dtype, [&](auto type) {
-    Mask odd = {};
+    FiniteWatch watch;
     for (int i = 0; i < kBlockElements; i += GRAFT_LANES) {
       F x = WidenAt(type, from.bytes, i);
-      odd = odd | IsNonFinite(x);
+      watch.See(x);
       Store(to + i, x);
     }
-    return Any(odd);
+    return watch.SawNonFinite();
   });
 }
 
@@ -64,12 +64,12 @@ inline void Narrow(Dtype dtype, const float* from, int n, void* to) {
 
 inline bool LinearBlock(const RawBlock* inputs, const float* weights, int input_count, float* to) {
   // Input by input, so that dtypes may differ; the sums stay in the first-level cache.
-  Mask odd = {};
+  FiniteWatch watch;
   for (int k = 0; k < input_count; ++k) {
     WithType(inputs[k].dtype, [&](auto type) {
       for (int i = 0; i < kBlockElements; i += GRAFT_LANES) {
         F x = WidenAt(type, inputs[k].bytes, i);
-        odd = odd | IsNonFinite(x);
+        watch.See(x);
         Linear op;
         if (k > 0) op.sum = Load<F>(to + i);
         op.Add(x, weights[k]);
@@ -77,7 +77,7 @@ inline bool LinearBlock(const RawBlock* inputs, const float* weights, int input_
       }
     });
   }
-  return Any(odd);
+  return watch.SawNonFinite();
 }
 
 /// Sixteen running float64 sums, held as vectors of the instruction set's width.
@@ -141,8 +141,7 @@ struct ByChance {
     Draw(static_cast<uint64_t>(index) / kRandomGroup, spec.stream_key, spec.threshold, &random);
   }
   F operator()(F delta, int i) const {
-    return PruneByChance(delta, Convert<U>(Load<H>(random.bytes + i)),
-                         random.limits[i / kRandomCounters]);
+    return PruneByChance(delta, random.BytesAt(i), random.LimitAt(i));
   }
 };
 
@@ -210,28 +209,28 @@ struct Span {
 
 /// All inputs of one dtype and one kind of pruning, the usual case: sums stay in registers over all inputs.
 template <typename Op, bool kNormalize, typename Type, typename Rule>
-Mask CombineUniform(Span span, const float* base, Type type, const DeltaInput* inputs,
+bool CombineUniform(Span span, const float* base, Type type, const DeltaInput* inputs,
                     int input_count, const Rule* rules, const TaskVectorSpec& spec, float* to) {
-  Mask odd = {};
+  FiniteWatch watch;
   for (int i = span.begin; i < span.end; i += GRAFT_LANES) {
     F origin = Load<F>(base + i);
     Op op;
     for (int k = 0; k < input_count; ++k) {
       F x = WidenAt(type, inputs[k].x.bytes, i);
-      odd = odd | IsNonFinite(x);
+      watch.See(x);
       op.Add(rules[k](x - origin, i), inputs[k].scale, inputs[k].weight, k, input_count);
     }
     Store(to + i, origin + FinishSum<Op, kNormalize>(op, spec));
   }
-  return odd;
+  return watch.SawNonFinite();
 }
 
 /// Anything else: sums live in memory between inputs.
 template <typename Op, bool kNormalize>
-Mask CombineMixed(Span span, const float* base, const DeltaInput* inputs, int input_count,
+bool CombineMixed(Span span, const float* base, const DeltaInput* inputs, int input_count,
                   const TaskVectorSpec& spec, int64_t index, float* to) {
   Op ops[kBlockElements / GRAFT_LANES];
-  Mask odd = {};
+  FiniteWatch watch;
   for (int k = 0; k < input_count; ++k) {
     WithType(inputs[k].x.dtype, [&](auto type) {
       WithRule(inputs[k].prune->kind, [&](auto* rule_type) {
@@ -239,7 +238,7 @@ Mask CombineMixed(Span span, const float* base, const DeltaInput* inputs, int in
         rule.Prepare(*inputs[k].prune, index);
         for (int i = span.begin; i < span.end; i += GRAFT_LANES) {
           F x = WidenAt(type, inputs[k].x.bytes, i);
-          odd = odd | IsNonFinite(x);
+          watch.See(x);
           ops[i / GRAFT_LANES].Add(rule(x - Load<F>(base + i), i), inputs[k].scale, inputs[k].weight,
                                    k, input_count);
         }
@@ -249,7 +248,7 @@ Mask CombineMixed(Span span, const float* base, const DeltaInput* inputs, int in
   for (int i = span.begin; i < span.end; i += GRAFT_LANES) {
     Store(to + i, Load<F>(base + i) + FinishSum<Op, kNormalize>(ops[i / GRAFT_LANES], spec));
   }
-  return odd;
+  return watch.SawNonFinite();
 }
 
 /// Head is used up to the block's last multiple of 32 elements, Tail past it (VoteInterleaved says why).
@@ -263,17 +262,15 @@ bool CombineAs(const float* base, const DeltaInput* inputs, int input_count,
     uniform = inputs[k].x.dtype == inputs[0].x.dtype && inputs[k].prune->kind == inputs[0].prune->kind;
   }
   if (!uniform) {
-    return Any(
-        CombineMixed<Head, kNormalize>(head, base, inputs, input_count, spec, index, to) |
-        CombineMixed<Tail, kNormalize>(tail, base, inputs, input_count, spec, index, to));
+    return CombineMixed<Head, kNormalize>(head, base, inputs, input_count, spec, index, to) |
+           CombineMixed<Tail, kNormalize>(tail, base, inputs, input_count, spec, index, to);
   }
   return WithType(inputs[0].x.dtype, [&](auto type) {
     return WithRule(inputs[0].prune->kind, [&](auto* rule_type) {
       std::remove_pointer_t<decltype(rule_type)> rules[kInputBatch];
       for (int k = 0; k < input_count; ++k) rules[k].Prepare(*inputs[k].prune, index);
-      return Any(
-          CombineUniform<Head, kNormalize>(head, base, type, inputs, input_count, rules, spec, to) |
-          CombineUniform<Tail, kNormalize>(tail, base, type, inputs, input_count, rules, spec, to));
+      return CombineUniform<Head, kNormalize>(head, base, type, inputs, input_count, rules, spec, to) |
+             CombineUniform<Tail, kNormalize>(tail, base, type, inputs, input_count, rules, spec, to);
     });
   });
 }

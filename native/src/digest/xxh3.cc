@@ -6,8 +6,28 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "digest/xxh3_isa.h"
+
 namespace graft {
 namespace {
+
+Digest128 Baseline(const void* bytes, size_t size) {
+  const XXH128_hash_t hash = XXH3_128bits(bytes, size);
+  return {.high = hash.high64, .low = hash.low64};
+}
+
+using Hash = Digest128 (*)(const void* bytes, size_t size);
+
+Hash BestHash() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
+    return Xxh3Avx512;
+  }
+  if (__builtin_cpu_supports("avx2")) return Xxh3Avx2;
+#endif
+  return Baseline;
+}
 
 XXH3_state_t* State(std::byte* bytes) {
   return std::launder(reinterpret_cast<XXH3_state_t*>(bytes));
@@ -16,8 +36,8 @@ XXH3_state_t* State(std::byte* bytes) {
 }  // namespace
 
 Digest128 Xxh3(std::span<const uint8_t> bytes) {
-  const XXH128_hash_t hash = XXH3_128bits(bytes.data(), bytes.size());
-  return {.high = hash.high64, .low = hash.low64};
+  static const Hash hash = BestHash();
+  return hash(bytes.data(), bytes.size());
 }
 
 Xxh3Stream::Xxh3Stream() {

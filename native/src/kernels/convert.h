@@ -7,11 +7,17 @@ namespace graft::GRAFT_NS {
 inline constexpr uint32_t kInfinityBits = 0x7f800000u;
 
 inline Mask IsNan(F x) { return (Bits<U>(x) & 0x7fffffffu) > kInfinityBits; }
-inline Mask IsNonFinite(F x) { return (Bits<U>(x) & kInfinityBits) == kInfinityBits; }
+
+/// Watches values go by and remembers whether one was NaN or infinite.
+struct FiniteWatch {
+  U largest = {};
+  void See(F x) { largest = Max(largest, Bits<U>(x) & 0x7fffffffu); }
+  bool SawNonFinite() const { return Any(largest >= kInfinityBits); }
+};
 
 struct Bf16 {
   static constexpr int kSize = 2;
-  static F Widen(const void* from) { return Bits<F>(Convert<U>(Load<H>(from)) << 16); }
+  static F Widen(const void* from) { return Bits<F>(WidenHalves(Load<H>(from)) << 16); }
   static void Narrow(void* to, F x) {
     U bits = Bits<U>(x);
     U rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
@@ -24,7 +30,7 @@ struct F16 {
   // Moving the half's exponent and fraction into float position and multiplying by 2^112 fixes the
   // exponent bias of normal and subnormal values alike; infinity and NaN are patched in.
   static F Widen(const void* from) {
-    U half = Convert<U>(Load<H>(from));
+    U half = WidenHalves(Load<H>(from));
     U magnitude = half & 0x7fffu;
     F scaled = Bits<F>(magnitude << 13) * Splat(0x1p112f);
     U bits = Select(magnitude >= 0x7c00u, (magnitude << 13) | kInfinityBits, Bits<U>(scaled));
