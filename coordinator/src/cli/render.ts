@@ -8,6 +8,8 @@ export interface Progress {
   readonly stage: Stage;
   readonly readBytes: number;
   readonly writtenBytes: number;
+  /** Out of totalBytes. */
+  readonly doneBytes: number;
   readonly totalBytes: number;
   readonly elapsedSeconds: number;
 }
@@ -97,22 +99,17 @@ const BAR_WIDTH = 20;
 
 /** `merging [#####---------------]  26 %  read 1.2 GB  written 0.6 GB  2.1 GB/s  ETA 12 s` */
 export function progressText(progress: Progress): string {
-  const { stage, readBytes, writtenBytes, totalBytes, elapsedSeconds } = progress;
-  const movedBytes = readBytes + writtenBytes;
-  const part = totalBytes > 0 ? Math.min(1, movedBytes / totalBytes) : 1;
+  const { stage, readBytes, writtenBytes, doneBytes, totalBytes, elapsedSeconds } = progress;
+  const part = totalBytes > 0 ? Math.min(1, doneBytes / totalBytes) : 1;
   const filled = Math.round(part * BAR_WIDTH);
   const bar = `[${"#".repeat(filled)}${"-".repeat(BAR_WIDTH - filled)}]`;
-  const rate = elapsedSeconds > 0 ? movedBytes / elapsedSeconds : 0;
-  const written = writtenBytes > 0 ? `  written ${formatSize(writtenBytes)}` : "";
-  const eta = etaText(totalBytes - movedBytes, rate);
   const percent = `${Math.floor(part * 100)} %`.padStart(5);
+  const rate = elapsedSeconds > 0 ? (readBytes + writtenBytes) / elapsedSeconds : 0;
+  const written = writtenBytes > 0 ? `  written ${formatSize(writtenBytes)}` : "";
   const moved = `read ${formatSize(readBytes)}${written}  ${formatRate(rate)}`;
-  return `${STAGE_TEXTS[stage]} ${bar} ${percent}  ${moved}${eta}`;
-}
-
-function etaText(leftBytes: number, bytesPerSecond: number): string {
-  if (bytesPerSecond <= 0 || leftBytes <= 0) return "";
-  return `  ETA ${formatSeconds(leftBytes / bytesPerSecond)}`;
+  const eta = part > 0 && part < 1 ? formatSeconds((elapsedSeconds * (1 - part)) / part) : null;
+  const ends = eta === null ? "" : `  ETA ${eta}`;
+  return `${STAGE_TEXTS[stage]} ${bar} ${percent}  ${moved}${ends}`;
 }
 
 /** 0.4 s, 12 s, 3 min 05 s, 2 h 10 min */

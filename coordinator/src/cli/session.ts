@@ -68,7 +68,9 @@ export async function runSession(
     exitCode = await body(session);
   } catch (error) {
     stderr.write(renderer.clear());
-    exitCode = await reportError(GraftError.from(error), options, session, state);
+    // Whatever broke while stopping, it is the stopping that the user asked for.
+    const reason: unknown = abort.signal.aborted ? abort.signal.reason : error;
+    exitCode = await reportError(GraftError.from(reason), options, session, state);
   }
   stderr.write(renderer.clear());
   // Pipes are written asynchronously: leave when everything is out.

@@ -23,8 +23,15 @@ export function verify(directory: string, flags: VerifyFlags): Promise<void> {
       signal,
       onProgress: ({ readBytes, totalBytes }) => {
         const elapsedSeconds = (performance.now() - startMs) / 1000;
-        const moved = { readBytes, writtenBytes: 0, totalBytes, elapsedSeconds };
-        onEvent({ kind: "progress", stage: "verify", doneTasks: 0, taskCount: 0, ...moved });
+        const moved = { readBytes, writtenBytes: 0, doneBytes: readBytes, totalBytes };
+        onEvent({
+          kind: "progress",
+          stage: "verify",
+          doneTasks: 0,
+          taskCount: 0,
+          ...moved,
+          elapsedSeconds,
+        });
       },
     });
     const { differences, fileCount, tensorCount, checkedBytes } = report;

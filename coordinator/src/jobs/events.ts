@@ -41,7 +41,8 @@ export type MergeEvent =
       /** Bytes moved in this stage of this run. */
       readonly readBytes: number;
       readonly writtenBytes: number;
-      /** Bytes this stage has to move in this run. */
+      /** How far the stage is, of totalBytes: what the plan foresaw, not what was really moved. */
+      readonly doneBytes: number;
       readonly totalBytes: number;
       readonly elapsedSeconds: number;
     }

@@ -23,7 +23,7 @@ import { completeCheckpoint, nonFiniteReports, publish } from "./publish.js";
 import type { JobRequest } from "./records.js";
 import { createResults, type Results } from "./results.js";
 import { type JobIdentity, pinInputs, recheckResults } from "./resume.js";
-import { runTasks, type TaskCounters } from "./run-tasks.js";
+import { NOTHING_MOVED, runTasks, type TaskCounters } from "./run-tasks.js";
 import { createStageClock, type StageClock } from "./stage-clock.js";
 import { countLedger, diskSpeedFraction, type MergeSummary, type StorageSpeed } from "./summary.js";
 import { removeWork, type WorkPaths, workPaths } from "./work.js";
@@ -130,7 +130,6 @@ class MergeRun {
   readonly #files: OutputFilesOptions;
   #counters: TaskCounters = NOTHING_MOVED;
   #skippedCount = 0;
-  #mergeSeconds = 0;
   #storage: StorageSpeed | null = null;
 
   constructor(run: MergeRunOptions) {
@@ -167,7 +166,6 @@ class MergeRun {
     this.#storage = await this.#measureStorage(pending);
     clock.begin("merge");
     await this.#runTasks(pending);
-    this.#mergeSeconds = clock.elapsedSeconds();
     await this.#makeDurable();
     const spans = digestedSpans(plan, this.#results);
     const written = new Set(pending.flatMap(({ outputs }) => outputs));
@@ -244,22 +242,21 @@ class MergeRun {
     const sum = (bytes: (task: Task) => bigint): number =>
       tasks.reduce((total, task) => total + Number(bytes(task)), 0);
     const totalBytes = sum(({ readBytes, writeBytes }) => readBytes + writeBytes);
-    const before = this.#counters;
     const counters = await runTasks({
       ...{ tasks, worker, signal, journal: job.journal, results: this.#results },
       outputDirectory: paths.partial,
       epochFloor: job.history.epochMax,
       onWarning: (message) => this.#warn(message),
-      onProgress: ({ doneTasks, readBytes, writtenBytes }) => {
+      onProgress: ({ doneTasks, plannedBytes: doneBytes, readBytes, writtenBytes }) => {
         const elapsedSeconds = clock.elapsedSeconds();
-        const moved = { readBytes, writtenBytes, totalBytes, elapsedSeconds };
-        clock.moved(before.readBytes + before.writtenBytes + readBytes + writtenBytes);
+        const moved = { readBytes, writtenBytes, doneBytes, totalBytes, elapsedSeconds };
+        clock.moved(readBytes + writtenBytes);
         const taskCount = tasks.length;
         onEvent({ kind: "progress", stage: "merge", doneTasks, taskCount, ...moved });
       },
     });
-    this.#counters = addCounters(before, counters);
-    clock.moved(this.#counters.readBytes + this.#counters.writtenBytes);
+    clock.moved(counters.readBytes + counters.writtenBytes);
+    this.#counters = addCounters(this.#counters, counters);
   }
 
   /** fsync of every file; one that lost a write is made again from its sources, on a new inode. */
@@ -272,7 +269,8 @@ class MergeRun {
       const names = lost.map(({ name }) => name).join(", ");
       const path = this.#run.paths.partial;
       if (round === LOST_WRITES_MAX) {
-        throw new Failure("LOST_WRITE", { path, problem: `${names}, ${round} times` });
+        const problem = `writes to ${names} were lost ${round} times; the disk is not to be trusted`;
+        throw new Failure("IO", { path, operation: "fsync", problem });
       }
       this.#warn(new Failure("LOST_WRITE", { path: names, problem: "fsync failed" }).message);
       const tasks = tasksInto(merge.plan, lost);
@@ -306,7 +304,13 @@ class MergeRun {
       readBytes += bytes;
       clock.moved(readBytes);
       const elapsedSeconds = clock.elapsedSeconds();
-      const moved = { readBytes, writtenBytes: 0, totalBytes, elapsedSeconds };
+      const moved = {
+        readBytes,
+        writtenBytes: 0,
+        doneBytes: readBytes,
+        totalBytes,
+        elapsedSeconds,
+      };
       onEvent({ kind: "progress", stage: "verify", doneTasks: 0, taskCount: 0, ...moved });
     };
     await mapBounded(files, this.#files.filesAtOnce, async (file) => {
@@ -326,7 +330,8 @@ class MergeRun {
     const { merge, paths, clock } = this.#run;
     const { plan } = merge;
     const { readBytes, writtenBytes, pageCacheBytes, residentMemoryBytes } = this.#counters;
-    const seconds = this.#mergeSeconds;
+    const stages = clock.times();
+    const seconds = stages.find(({ stage }) => stage === "merge")?.seconds ?? 0;
     return {
       output: paths.output,
       planDigest: plan.digest,
@@ -340,7 +345,7 @@ class MergeRun {
       mergeBytesPerSecond: seconds > 0 ? (readBytes + writtenBytes) / seconds : 0,
       workerMemoryBytes: residentMemoryBytes,
       seconds: clock.totalSeconds(),
-      stages: clock.times(),
+      stages,
       storage: this.#storage,
       diskSpeedFraction: diskSpeedFraction(this.#storage, this.#counters, seconds),
       nonFinite: nonFiniteReports({ merge, results: this.#results }).map((report) => ({
@@ -357,17 +362,10 @@ class MergeRun {
 function addCounters(a: TaskCounters, b: TaskCounters): TaskCounters {
   return {
     doneTasks: a.doneTasks + b.doneTasks,
+    plannedBytes: a.plannedBytes + b.plannedBytes,
     readBytes: a.readBytes + b.readBytes,
     writtenBytes: a.writtenBytes + b.writtenBytes,
     pageCacheBytes: a.pageCacheBytes + b.pageCacheBytes,
     residentMemoryBytes: Math.max(a.residentMemoryBytes, b.residentMemoryBytes),
   };
 }
-
-const NOTHING_MOVED: TaskCounters = {
-  doneTasks: 0,
-  readBytes: 0,
-  writtenBytes: 0,
-  pageCacheBytes: 0,
-  residentMemoryBytes: 0,
-};

@@ -134,6 +134,7 @@ export async function readBack(
     seen = Math.max(seen, readBytes);
   };
   const found = await worker.use((client) => client.digestFile(request, { signal, onProgress }));
+  onProgress(Number(found.sizeBytes));
   const mismatch = (what: string, wanted: string | number, actual: string | number): GraftError =>
     new GraftError("VERIFY_MISMATCH", {
       path: join(directory, file.name),

@@ -65,6 +65,7 @@ export async function planMerge(
     searchDirectories: [dirname(resolve(path)), request.workingDirectory],
     signal,
   });
+  signal.throwIfAborted();
   if (failures.length > 0) {
     report(failures.map(toProblem));
     throw describeError(path, failures);

@@ -14,6 +14,8 @@ import { nameTask, toRecord } from "./task-spans.js";
 
 export interface TaskCounters {
   readonly doneTasks: number;
+  /** Planned bytes of the finished tasks, and of the running ones as far as bytes were moved. */
+  readonly plannedBytes: number;
   readonly readBytes: number;
   readonly writtenBytes: number;
   readonly pageCacheBytes: number;
@@ -63,9 +65,12 @@ class TaskRun {
   #idleDeaths = 0;
   #tickedAtMs = performance.now();
   /** Counters of streams that have ended; the worker counts from the start of each stream. */
-  #base: TaskCounters = ZERO;
-  #counters: TaskCounters = ZERO;
+  #base: TaskCounters = NOTHING_MOVED;
+  #counters: TaskCounters = NOTHING_MOVED;
   #doneTasks = 0;
+  #donePlannedBytes = 0;
+  /** Planned bytes of the tasks that are running, by id. */
+  readonly #running = new Map<string, number>();
 
   constructor(options: RunTasksOptions) {
     this.#options = options;
@@ -95,7 +100,7 @@ class TaskRun {
     try {
       await this.#ended;
       await Promise.all(this.#appends);
-      return { ...this.#counters, doneTasks: this.#doneTasks };
+      return this.#counters;
     } finally {
       clearInterval(timer);
       signal.removeEventListener("abort", onAbort);
@@ -142,6 +147,7 @@ class TaskRun {
   #loseWorker(workerId: string, problem: string): void {
     const error = new GraftError("WORKER_LOST", { worker: workerId, problem });
     this.#idleDeaths += 1;
+    this.#running.clear();
     if (this.#idleDeaths > IDLE_DEATHS_MAX) {
       this.#end(error);
       return;
@@ -185,14 +191,24 @@ class TaskRun {
     const writtenBytes = this.#base.writtenBytes + Number(totals.writtenBytes);
     const before = this.#counters;
     const hasMoved = readBytes !== before.readBytes || writtenBytes !== before.writtenBytes;
-    this.#counters = {
-      doneTasks: this.#doneTasks,
+    this.#report({
+      ...before,
       readBytes,
       writtenBytes,
       pageCacheBytes: this.#base.pageCacheBytes + Number(totals.pageCacheBytes),
       residentMemoryBytes: Math.max(before.residentMemoryBytes, Number(totals.residentMemoryBytes)),
-    };
+    });
     if (hasMoved) this.#feed({ kind: "worker-progressed", workerId: this.#workerId });
+  }
+
+  /** Methods that read twice move more than is planned, so plans count what is done, not bytes. */
+  #report(counters: TaskCounters): void {
+    let runningBytes = 0;
+    for (const bytes of this.#running.values()) runningBytes += bytes;
+    const moved = counters.readBytes + counters.writtenBytes;
+    const bound = this.#donePlannedBytes + runningBytes;
+    const plannedBytes = Math.max(this.#donePlannedBytes, Math.min(moved, bound));
+    this.#counters = { ...counters, doneTasks: this.#doneTasks, plannedBytes };
     this.#options.onProgress(this.#counters);
   }
 
@@ -269,6 +285,7 @@ class TaskRun {
       case "assign": {
         const task = this.#taskById.get(decision.taskId);
         if (task !== undefined) {
+          this.#running.set(task.taskId, Number(task.readBytes + task.writeBytes));
           this.#stream?.assign(task, decision.epoch, this.#options.outputDirectory);
         }
         return;
@@ -279,8 +296,9 @@ class TaskRun {
       case "commit":
         this.#doneTasks += 1;
         this.#idleDeaths = 0;
-        this.#counters = { ...this.#counters, doneTasks: this.#doneTasks };
-        this.#options.onProgress(this.#counters);
+        this.#donePlannedBytes += this.#running.get(decision.taskId) ?? 0;
+        this.#running.delete(decision.taskId);
+        this.#report(this.#counters);
         return;
       case "refuse":
         // The bytes were compared before the scheduler was asked.
@@ -326,8 +344,9 @@ class TaskRun {
 
 const unnamed = new GraftError("INTERNAL", { problem: "a task failed without saying why" });
 
-const ZERO: TaskCounters = {
+export const NOTHING_MOVED: TaskCounters = {
   doneTasks: 0,
+  plannedBytes: 0,
   readBytes: 0,
   writtenBytes: 0,
   pageCacheBytes: 0,
