@@ -4,3 +4,8 @@ export type { MergeEvent, OnEvent, Stage } from "./jobs/events.js";
 export { type MergeControl, type MergeOptions, runMerge } from "./jobs/merge.js";
 export type { MergeSummary, StageTime, StorageSpeed } from "./jobs/summary.js";
 export { type VerifyOptions, type VerifyReport, verifyOutput } from "./jobs/verify.js";
+export {
+  createPrivateWorker,
+  type PrivateWorker,
+  type PrivateWorkerOptions,
+} from "./rpc/private-worker.js";

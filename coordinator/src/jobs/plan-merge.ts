@@ -2,7 +2,7 @@
 // the models' configs and the headers of their weight files; no weight byte.
 import { readFile, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { GraftError } from "@graft/proto";
+import { GraftError, quoted } from "@graft/proto";
 import { minimumMemoryBytes } from "../plan/cost.js";
 import { createPlan } from "../plan/plan.js";
 import type { DescribedModel, Plan } from "../plan/types.js";
@@ -59,6 +59,7 @@ export async function planMerge(
   const { recipe, problems } = parseRecipe(text, { lenient: request.lenient });
   report(problems);
   if (recipe === null) throw problemsError("RECIPE", path, problems);
+  requireKnownModels(request.models, recipe);
   const { models, failures } = await describeModels(worker, {
     references: recipe.references,
     mapping: request.models,
@@ -85,6 +86,17 @@ export async function planMerge(
     kernelVersion,
     workerThreads: threadCount,
   };
+}
+
+/** A mapping that nothing uses is a misspelt one. */
+function requireKnownModels(mapping: ReadonlyMap<string, string>, recipe: Recipe): void {
+  const known = recipe.references.map(({ text }) => text);
+  for (const reference of mapping.keys()) {
+    if (known.includes(reference)) continue;
+    const names = known.map((name) => quoted(name)).join(", ");
+    const problem = `the recipe names no model ${quoted(reference)}; its models are ${names}`;
+    throw new GraftError("FLAG", { flag: "--model", problem });
+  }
 }
 
 export async function readRecipe(path: string): Promise<string> {

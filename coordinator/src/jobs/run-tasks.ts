@@ -134,7 +134,8 @@ class TaskRun {
     try {
       for await (const response of stream) this.#receive(response);
     } catch (error) {
-      problem = GraftError.from(error).message;
+      const { details, message } = GraftError.from(error);
+      problem = details.problem ?? message;
     }
     if (this.#isOver) return;
     this.#stream = null;
@@ -258,6 +259,8 @@ class TaskRun {
     const nowMs = performance.now();
     const wasStopped = nowMs - this.#tickedAtMs > STALL_MS;
     this.#tickedAtMs = nowMs;
+    // Between two workers nothing may be assigned: it would count as lost with the first one.
+    if (this.#stream === null) return;
     if (wasStopped) this.#feed({ kind: "worker-progressed", workerId: this.#workerId });
     else this.#feed({ kind: "tick" });
   }
@@ -291,7 +294,7 @@ class TaskRun {
         return;
       }
       case "revoke":
-        this.#stream?.cancel(decision.taskId, decision.epoch);
+        this.#revoke(decision.taskId, decision.epoch);
         return;
       case "commit":
         this.#doneTasks += 1;
@@ -324,6 +327,14 @@ class TaskRun {
       default:
         assertNever(decision);
     }
+  }
+
+  /** A lease that ran out means that the whole worker moved nothing: it is dropped, not asked to stop. */
+  #revoke(taskId: string, epoch: number): void {
+    this.#stream?.cancel(taskId, epoch);
+    if (this.#options.signal.aborted) return;
+    this.#stream?.close();
+    this.#stream = null;
   }
 
   /** The error a user can act on: of a fault of the environment or input itself, else of the task. */

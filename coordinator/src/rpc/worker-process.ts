@@ -6,6 +6,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type ErrorCode, EXIT, GraftError } from "@graft/proto";
 import { connectWorker, type WorkerClient } from "./worker-client.js";
 
@@ -34,6 +35,7 @@ type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 const START_DEADLINE_MS = 60_000;
 /** After a polite stop the process is killed; nothing it could still write is wanted. */
 const STOP_GRACE_MS = 3_000;
+const KILL_WAIT_MS = 2_000;
 const LOG_TAIL_CHARACTERS = 4_000;
 
 export async function startWorkerProcess(options: WorkerProcessOptions): Promise<WorkerProcess> {
@@ -121,8 +123,15 @@ class PrivateProcess implements WorkerProcess {
     this.#connected?.close();
     this.#child.stdin.end();
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), STOP_GRACE_MS);
-    await this.exited;
+    // A process that hangs in a system call is not even ended by a kill until the call returns.
+    const giveUp = new AbortController();
+    const abandoned = sleep(STOP_GRACE_MS + KILL_WAIT_MS, null, { signal: giveUp.signal }).catch(
+      () => null,
+    );
+    await Promise.race([this.exited, abandoned]);
+    giveUp.abort();
     clearTimeout(timer);
+    this.#child.unref();
     await rm(this.#directory, { recursive: true, force: true });
   }
 }
