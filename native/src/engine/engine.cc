@@ -61,6 +61,7 @@ class ThreadedEngine final : public Engine {
       : options_(options), kernels_(kernels), gate_(options.thread_count) {
     const int count = options.thread_count + kWaitingThreads;
     scratch_bytes_max_ = options.buffer_bytes_max / count;
+    writers_max_ = count - options.thread_count;
     scratches_ = std::vector<Scratch>(static_cast<size_t>(count));
     for (int i = 0; i < count; ++i) {
       threads_.emplace_back([this, i] { Work(scratches_[static_cast<size_t>(i)]); });
@@ -93,17 +94,22 @@ class ThreadedEngine final : public Engine {
   Status Prepare(const Task& task, TaskRun* run);
   void Work(Scratch& scratch);
   void RunUnit(const Unit& unit, Scratch& scratch);
-  void Enqueue(TaskRun* task, OperationRun* operation, bool front);
+  void Enqueue(TaskRun* task, OperationRun* operation);
+  Unit TakeUnit();
 
   const EngineOptions options_;
   const KernelTable* const kernels_;
   Gate gate_;
   IoCounters io_;
   int64_t scratch_bytes_max_ = 0;
+  int writers_max_ = 0;
 
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<Unit> queue_;
+  // Units that write, and units that only look. Writing goes first, but never takes the last threads while there
+  // is something to look at: those would all wait for the device and leave the CPU idle.
+  std::deque<Unit> writing_, looking_;
+  int writers_ = 0;
   bool stopping_ = false;
   std::vector<Scratch> scratches_;
   std::vector<std::thread> threads_;
@@ -141,7 +147,7 @@ Result<TaskResult> ThreadedEngine::Run(const Task& task, const AbortFlag& abort)
   TaskRun run;
   run.abort = abort;
   if (Status status = Prepare(task, &run); !status.ok()) return status;
-  for (OperationRun& operation : run.operations) Enqueue(&run, &operation, false);
+  for (OperationRun& operation : run.operations) Enqueue(&run, &operation);
   {
     std::unique_lock<std::mutex> lock(run.mutex);
     run.done.wait(lock, [&run] { return run.operations_left == 0; });
@@ -161,7 +167,7 @@ Result<TaskResult> ThreadedEngine::Run(const Task& task, const AbortFlag& abort)
   return result;
 }
 
-void ThreadedEngine::Enqueue(TaskRun* task, OperationRun* operation, bool front) {
+void ThreadedEngine::Enqueue(TaskRun* task, OperationRun* operation) {
   const int count = operation->UnitCount();
   operation->units_left = count;
   if (count == 0) {  // an empty tensor: nothing to read or write
@@ -170,29 +176,32 @@ void ThreadedEngine::Enqueue(TaskRun* task, OperationRun* operation, bool front)
   }
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    // A tensor that has been looked at goes on first: its bytes are the likeliest to be cached.
-    for (int i = 0; i < count; ++i) {
-      if (front) {
-        queue_.push_front({task, operation, count - 1 - i});
-      } else {
-        queue_.push_back({task, operation, i});
-      }
-    }
+    std::deque<Unit>& queue = operation->Writes() ? writing_ : looking_;
+    for (int i = 0; i < count; ++i) queue.push_back({task, operation, i});
   }
   wake_.notify_all();
 }
 
+Unit ThreadedEngine::TakeUnit() {
+  const bool write = !writing_.empty() && (writers_ < writers_max_ || looking_.empty());
+  std::deque<Unit>& queue = write ? writing_ : looking_;
+  const Unit unit = queue.front();
+  queue.pop_front();
+  if (write) ++writers_;
+  return unit;
+}
+
 void ThreadedEngine::Work(Scratch& scratch) {
+  std::unique_lock<std::mutex> lock(mutex_);
   while (true) {
-    Unit unit;
-    {
-      std::unique_lock<std::mutex> lock(mutex_);
-      wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-      if (queue_.empty()) return;
-      unit = queue_.front();
-      queue_.pop_front();
-    }
+    wake_.wait(lock, [this] { return stopping_ || !writing_.empty() || !looking_.empty(); });
+    if (writing_.empty() && looking_.empty()) return;
+    const Unit unit = TakeUnit();
+    const bool writes = unit.operation->Writes();
+    lock.unlock();
     RunUnit(unit, scratch);
+    lock.lock();
+    if (writes) --writers_;
   }
 }
 
@@ -206,7 +215,7 @@ void ThreadedEngine::RunUnit(const Unit& unit, Scratch& scratch) {
   }
   if (--unit.operation->units_left > 0) return;
   if (!task->failed && unit.operation->FinishPass()) {
-    Enqueue(task, unit.operation, true);
+    Enqueue(task, unit.operation);
   } else {
     task->OperationDone();
   }

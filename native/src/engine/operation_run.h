@@ -40,6 +40,8 @@ class OperationRun {
   Status Check() const;
 
   int UnitCount() const;
+  /// Whether the current pass is the one that writes.
+  bool Writes() const { return passes_[pass_] == Pass::kFinal; }
   /// Runs one unit of the current pass on the calling thread.
   Status RunUnit(int unit, Scratch& scratch);
   /// After the last unit of a pass: reduces and moves on. Returns whether there is another pass.
