@@ -1,4 +1,4 @@
-// The worker process: flags in, one line on standard output when it serves, then signals. A private
+// The worker process: flags in, one line on standard output when it serves (or why not), then signals. A private
 // worker ends when its standard input does, so it never outlives the coordinator that started it.
 import { Command } from "commander";
 import { readConfig, type WorkerConfig, type WorkerFlags } from "./config.js";
@@ -30,9 +30,10 @@ async function serve(flags: WorkerFlags): Promise<void> {
     config = readConfig(flags, process.env);
     worker = await startWorker(config);
   } catch (error) {
-    const failure = toGraftError(error);
-    process.stderr.write(`graft-worker: ${failure.message}\n`);
-    process.exit(failure.info.exit);
+    const { code, message, details, info } = toGraftError(error);
+    process.stderr.write(`graft-worker: ${message}\n`);
+    process.stdout.write(`${JSON.stringify({ ready: false, error: { code, message, details } })}\n`);
+    process.exit(info.exit);
   }
   if (config.private) {
     // Ctrl-C reaches the whole process group; the coordinator decides what it means.

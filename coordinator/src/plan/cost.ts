@@ -2,14 +2,19 @@
 // and inputs per tensor, never with the size of a tensor or a model.
 import type { Plan } from "./types.js";
 
-/** Node, gRPC and the native library, before any buffer. */
-const BASE_BYTES = 96 * 1024 * 1024;
-/** The smallest tile the engine works with, per input and for the output. */
-const TILE_MIN_BYTES = 512 * 1024;
-/** Tiles the engine likes to have when memory is no object. */
-const TILE_BYTES = 4 * 1024 * 1024;
-/** One tile is read while another is computed and a third is written. */
-const TILES_IN_FLIGHT = 3;
+const MIB = 1024 * 1024;
+/** Node, gRPC and the native library, before any buffer; what a worker sets aside for them. */
+const BASE_BYTES = 160 * MIB;
+/** The least that a worker accepts for its buffers. */
+const BUFFER_BYTES_MIN = 32 * MIB;
+/** Threads that wait for the device, on top of those that compute. */
+const WAITING_THREADS = 4;
+/** Per thread, for each input and for the output: the smallest run of elements, in float32. */
+const TILE_MIN_BYTES = 0.5 * MIB;
+/** The same when memory is no object. */
+const TILE_BYTES = 4 * MIB;
+/** Alignment of buffers for direct I/O, per input. */
+const SLACK_BYTES = 16 * 1024;
 
 /** Most inputs that any one operation of the plan has. */
 export function inputsMax(plan: Plan): number {
@@ -22,14 +27,15 @@ export function inputsMax(plan: Plan): number {
 
 /** With less than this a worker cannot run the plan at all. */
 export function minimumMemoryBytes(plan: Plan, threadCount: number): number {
-  return BASE_BYTES + threadCount * (inputsMax(plan) + 1) * TILE_MIN_BYTES;
+  return BASE_BYTES + Math.max(BUFFER_BYTES_MIN, bufferBytes(plan, threadCount, TILE_MIN_BYTES));
 }
 
 /** What a worker with `limitBytes` will use at its peak. */
 export function peakMemoryBytes(plan: Plan, threadCount: number, limitBytes: number): number {
-  const buffers = threadCount * (inputsMax(plan) + 1) * TILE_BYTES * TILES_IN_FLIGHT;
-  return Math.max(
-    minimumMemoryBytes(plan, threadCount),
-    Math.min(limitBytes, BASE_BYTES + buffers),
-  );
+  const wanted = BASE_BYTES + bufferBytes(plan, threadCount, TILE_BYTES);
+  return Math.max(minimumMemoryBytes(plan, threadCount), Math.min(limitBytes, wanted));
+}
+
+function bufferBytes(plan: Plan, threadCount: number, tileBytes: number): number {
+  return (threadCount + WAITING_THREADS) * (inputsMax(plan) + 1) * (tileBytes + SLACK_BYTES);
 }

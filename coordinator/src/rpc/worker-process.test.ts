@@ -29,15 +29,17 @@ describe("a worker process that fails", () => {
   for (const [name, source, code, message] of [
     [
       "says why on its way out",
-      "console.error('graft-worker: no native library; tried x'); process.exit(3)",
+      `console.log(JSON.stringify({ ready: false, error: {
+        code: "NATIVE_MISSING", message: "no native library; tried x", details: {} } }));
+      process.exit(3)`,
       "NATIVE_MISSING",
       /^no native library; tried x$/,
     ],
     [
-      "refuses its flags",
-      "console.error('graft-worker: --threads: odd'); process.exit(2)",
-      "FLAG",
-      /^--threads: odd$/,
+      "dies with a last word",
+      "console.error('odd'); process.exit(2)",
+      "WORKER_LOST",
+      /did not start \(exit code 2\): odd$/,
     ],
     ["crashes", "process.kill(process.pid, 'SIGSEGV')", "WORKER_LOST", /killed by SIGSEGV/],
     ["leaves without a word", "process.exit(0)", "WORKER_LOST", /did not start \(exit code 0\)/],

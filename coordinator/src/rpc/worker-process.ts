@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type ErrorCode, EXIT, GraftError } from "@graft/proto";
+import { GraftError } from "@graft/proto";
 import { connectWorker, type WorkerClient } from "./worker-client.js";
 
 export interface WorkerProcessOptions {
@@ -95,23 +95,17 @@ class PrivateProcess implements WorkerProcess {
       },
     );
     const line = await Promise.race([ready, this.exited.then(() => null)]);
-    if (line === null) throw this.#startError(await this.exited);
     this.#child.stdout.resume();
+    if (line === null) {
+      const reason = await this.exited;
+      const lastWord = this.#log.trim().split("\n").at(-1);
+      const problem = `did not start (${reason})${lastWord ? `: ${lastWord}` : ""}`;
+      throw new GraftError("WORKER_LOST", { worker: this.workerId, problem });
+    }
+    const greeting: Greeting = JSON.parse(line);
+    if (!greeting.ready) throw GraftError.fromDetail(greeting.error);
     this.#connected = connectWorker(address, this.workerId);
     return this.#connected;
-  }
-
-  /** The worker prints one line on its way out and exits with the code of its error. */
-  #startError(reason: string): GraftError {
-    const message = this.#log
-      .trim()
-      .split("\n")
-      .at(-1)
-      ?.replace(/^graft-worker: /, "");
-    const code = START_ERRORS.get(this.#child.exitCode ?? -1);
-    if (code !== undefined && message) return GraftError.fromDetail({ code, message, details: {} });
-    const problem = `did not start (${reason})${message ? `: ${message}` : ""}`;
-    return new GraftError("WORKER_LOST", { worker: this.workerId, problem });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -136,10 +130,10 @@ class PrivateProcess implements WorkerProcess {
   }
 }
 
-const START_ERRORS: ReadonlyMap<number, ErrorCode> = new Map([
-  [EXIT.input, "FLAG"],
-  [EXIT.environment, "NATIVE_MISSING"],
-]);
+/** The one line that a worker prints: it serves, or why it does not. */
+type Greeting =
+  | { readonly ready: true }
+  | { readonly ready: false; readonly error: Parameters<typeof GraftError.fromDetail>[0] };
 
 /** Names the signal or the exit code; a program that cannot be started counts as exited. */
 async function exitReason(child: Child): Promise<string> {

@@ -16,6 +16,7 @@ namespace graft {
 namespace {
 
 constexpr int64_t kDefaultTileBytes = int64_t{4} << 20;
+constexpr int64_t kTileStep = int64_t{1} << 20;
 /// Threads beyond the computing ones; with fewer, a device that answers in milliseconds idles.
 constexpr int kWaitingThreads = 4;
 
@@ -61,6 +62,9 @@ class ThreadedEngine final : public Engine {
       : options_(options), kernels_(kernels), gate_(options.thread_count) {
     const int count = options.thread_count + kWaitingThreads;
     scratch_bytes_max_ = options.buffer_bytes_max / count;
+    // With little memory the output takes no more than its share.
+    const int64_t share = std::max(scratch_bytes_max_ / 4 / kTileStep * kTileStep, kTileStep);
+    tile_bytes_ = std::min(options.tile_bytes, share);
     writers_max_ = count - options.thread_count;
     scratches_ = std::vector<Scratch>(static_cast<size_t>(count));
     for (int i = 0; i < count; ++i) {
@@ -102,6 +106,7 @@ class ThreadedEngine final : public Engine {
   Gate gate_;
   IoCounters io_;
   int64_t scratch_bytes_max_ = 0;
+  int64_t tile_bytes_ = 0;
   int writers_max_ = 0;
 
   std::mutex mutex_;
@@ -133,7 +138,7 @@ Status ThreadedEngine::Prepare(const Task& task, TaskRun* run) {
   context.inputs = &run->inputs;
   context.outputs = &run->outputs;
   context.abort = run->abort.get();
-  context.tile_bytes = options_.tile_bytes;
+  context.tile_bytes = tile_bytes_;
   context.scratch_bytes_max = scratch_bytes_max_;
   for (const Operation& operation : task.operations) {
     OperationRun& added = run->operations.emplace_back(operation, context);

@@ -56,13 +56,19 @@ export async function copySideFile(options: CopySideFileOptions): Promise<CopySi
       return result;
     } catch (error) {
       await rm(temporary, { force: true });
-      throw error;
+      throw withPath(error, target);
     } finally {
       await copy.close();
     }
   } finally {
     await source.close();
   }
+}
+
+/** Calls on an open handle fail without saying of which file. */
+function withPath(error: unknown, path: string): unknown {
+  const named = error instanceof Error && "syscall" in error && !("path" in error);
+  return named ? Object.assign(error, { path }) : error;
 }
 
 async function copyBytes(
