@@ -16,8 +16,13 @@
 
 namespace graft::test {
 
-TempDirectory::TempDirectory() {
-  path_ = (std::filesystem::temp_directory_path() / "graft-native-XXXXXX").string();
+TempDirectory::TempDirectory(Place place) {
+  constexpr uintmax_t kRoomWanted = 256 << 20;
+  std::filesystem::path parent = std::filesystem::temp_directory_path();
+  std::error_code missing;
+  const std::filesystem::space_info memory = std::filesystem::space("/dev/shm", missing);
+  if (place == Place::kMemory && !missing && memory.available >= kRoomWanted) parent = "/dev/shm";
+  path_ = (parent / "graft-native-XXXXXX").string();
   if (mkdtemp(path_.data()) == nullptr) {
     std::perror(path_.c_str());
     std::exit(2);

@@ -18,7 +18,11 @@ using Bytes = std::vector<uint8_t>;
 /// A fresh directory, removed with everything in it at the end.
 class TempDirectory {
  public:
-  TempDirectory();
+  /// Where O_DIRECT and the page cache behave as they do for models.
+  enum class Place { kDisk, kMemory };
+  /// kMemory asks for a file system in memory, for tests of arithmetic that write thousands of files; it
+  /// is the usual place where there is none with room.
+  explicit TempDirectory(Place place = Place::kDisk);
   ~TempDirectory();
   TempDirectory(const TempDirectory&) = delete;
   TempDirectory& operator=(const TempDirectory&) = delete;

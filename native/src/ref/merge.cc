@@ -131,7 +131,8 @@ Expected MergeTaskVectors(const Operation& op, const std::vector<Values>& inputs
     // once.
     const double vote_error = static_cast<double>(weights.size() + 2) * kFloatUnit * votes_cast;
     const double rescale_error = op.rescale ? 64 * kFloatUnit * votes_cast : 0;
-    if (op.elect_sign && std::fabs(vote) <= vote_error + rescale_error) {
+    const bool is_open = std::fabs(vote) <= vote_error + rescale_error && std::isfinite(votes_cast);
+    if (op.elect_sign && is_open) {
       const Total other = Elected(!positive, omegas, weights, op.normalize);
       result.rival[i] = base[i] + op.lambda * other.value;
       result.scale[i] =
