@@ -85,7 +85,9 @@ export const ERRORS = {
   INDEX_MISSING_TENSOR: input(
     "{path}: {count} tensors of {shard} are not in weight_map, first: {names}",
   ),
-  INDEX_EXTRA_TENSOR: input("{path}: weight_map places {count} tensors in {shard}, which lacks them: {names}"),
+  INDEX_EXTRA_TENSOR: input(
+    "{path}: weight_map places {count} tensors in {shard}, which lacks them: {names}",
+  ),
   NOT_A_FILE: input("{path}: not a regular file"),
   LFS_POINTER: input("{path}: a Git LFS pointer, not the weights; run: git lfs pull"),
 
@@ -111,7 +113,9 @@ export const ERRORS = {
   ST_DIMENSION: input("{path}: tensor {tensor}: dimension {dimension} is over 2^48"),
   ST_OVERFLOW: input("{path}: tensor {tensor}: shape {shape} overflows 64 bits"),
   ST_OFFSETS: input("{path}: tensor {tensor}: data_offsets [{begin}, {end}] {problem}"),
-  ST_SIZE: input("{path}: tensor {tensor}: shape {shape} of {dtype} takes {expected} bytes, got {actual}"),
+  ST_SIZE: input(
+    "{path}: tensor {tensor}: shape {shape} of {dtype} takes {expected} bytes, got {actual}",
+  ),
   ST_OVERLAP: input(
     "{path}: tensor {tensor} claims bytes {begin}..{end}, already owned by {other}; " +
       "the file is damaged or hostile",
@@ -123,13 +127,13 @@ export const ERRORS = {
 
   // Planning.
   PLAN: input("{problems}"),
-  MEMORY_TOO_SMALL: environment(
-    "--memory {given}: this merge needs at least {needed} ({reason})",
-  ),
+  MEMORY_TOO_SMALL: environment("--memory {given}: this merge needs at least {needed} ({reason})"),
 
   // Output and jobs.
   OUTPUT_EXISTS: precondition("{path}: already exists; choose another --out or add --force"),
-  OUTPUT_INSIDE_INPUT: precondition("{path}: is or lies inside the input model {model}; choose another --out"),
+  OUTPUT_INSIDE_INPUT: precondition(
+    "{path}: is or lies inside the input model {model}; choose another --out",
+  ),
   OUTPUT_LOCKED: precondition("{path}: another process is writing it (pid {pid} on {host})"),
   OUTPUT_NOT_GRAFT: precondition("{path}: not an output of graft: no graft-manifest.json"),
   NO_PARTIAL_WORK: precondition("{path}: no interrupted work (looked for {work})"),
@@ -141,7 +145,9 @@ export const ERRORS = {
   DISK_SPACE: environment(
     "{path}: needs {needed} but only {free} are free; free {missing} or choose another --out",
   ),
-  DISK_FULL: environment("{path}: the disk is full; free some space, then: coordinator resume {output}"),
+  DISK_FULL: environment(
+    "{path}: the disk is full; free some space, then: coordinator resume {output}",
+  ),
   IO: { ...environment("{path}: {operation}: {problem}", true), status: STATUS.ABORTED },
   PERMISSION: environment("{path}: {operation}: permission denied"),
   LOST_WRITE: {
@@ -219,7 +225,6 @@ const QUOTE_MAX = 120;
 /** Text of unknown origin, safe in a log line: quoted, control characters escaped, cut at 120 characters. */
 export function quoted(text: string): string {
   const cut = text.length > QUOTE_MAX ? `${text.slice(0, QUOTE_MAX)}…` : text;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: escaping them is the point
   return JSON.stringify(cut).replace(/[\u007f-\u009f\u2028\u2029]/g, escapeCharacter);
 }
 

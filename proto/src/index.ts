@@ -2,10 +2,10 @@
 export { DTYPES, type DtypeInfo, type DtypeKind, dtypeByName, dtypeInfo } from "./dtype.js";
 export {
   ERRORS,
-  EXIT,
   type ErrorCode,
   type ErrorDetails,
   type ErrorInfo,
+  EXIT,
   GraftError,
   isErrorCode,
   quoted,

@@ -32,7 +32,9 @@ async function serve(flags: WorkerFlags): Promise<void> {
   } catch (error) {
     const { code, message, details, info } = toGraftError(error);
     process.stderr.write(`graft-worker: ${message}\n`);
-    process.stdout.write(`${JSON.stringify({ ready: false, error: { code, message, details } })}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ ready: false, error: { code, message, details } })}\n`,
+    );
     process.exit(info.exit);
   }
   if (config.private) {
