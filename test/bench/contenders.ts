@@ -139,6 +139,12 @@ const PEER_MODULE = ["-m", "mergekit.scripts.run_yaml"];
 const PEER_FLAGS = ["--async-write", "--quiet", "--no-write-model-card"];
 const PEER_ENVIRONMENT = { HF_HUB_OFFLINE: "1", TRANSFORMERS_OFFLINE: "1" };
 
+/** Loads everything that a merge loads, and merges nothing. */
+export function peerStart(python: string, directory: string): Command {
+  const args = [...PEER_MODULE, "--help"];
+  return { program: python, args, cwd: directory, env: PEER_ENVIRONMENT };
+}
+
 /** Headers and metadata differ by kilobytes; a tensor more or less would be another job. */
 const OUTPUT_SIZE_TOLERANCE = 0.01;
 
@@ -148,13 +154,13 @@ export function peerContender(
   { python, outputBytes }: { readonly python: string; readonly outputBytes: number },
 ): Contender {
   const output = join(files.directory, "peer");
-  const common = { program: python, cwd: files.directory, env: PEER_ENVIRONMENT };
+  const start = peerStart(python, files.directory);
   const args = [...PEER_MODULE, files.recipePath, output, ...PEER_FLAGS];
   return {
     name: "peer",
     runs,
-    command: { ...common, args },
-    wakeCommand: { ...common, args: [...PEER_MODULE, "--help"] },
+    command: { ...start, args },
+    wakeCommand: start,
     outputs: [output],
     read: () => {
       const written = weightSizes(output).reduce((sum, size) => sum + size, 0);

@@ -8,6 +8,7 @@ import {
   type CaseFiles,
   graftContender,
   peerContender,
+  peerStart,
   probeContender,
   removeOutputs,
   weightFiles,
@@ -16,7 +17,7 @@ import {
 import { describeMachine } from "./machine.js";
 import { runMeasured } from "./measured-process.js";
 import { makeModels, shapeName, shapeOfSize } from "./model-store.js";
-import { type BenchOptions, FlagError, parseOptions, USAGE } from "./options.js";
+import { type BenchOptions, InputError, parseOptions, USAGE } from "./options.js";
 import { renderReport, rowsOf } from "./report.js";
 import type { CaseResult, Sha256Stage } from "./results.js";
 import { measureRounds } from "./rounds.js";
@@ -26,11 +27,12 @@ const total = (values: readonly number[]): number => values.reduce((sum, value) 
 
 try {
   const options = parseOptions(process.argv.slice(2));
-  if (options.clean) clean(options);
+  if (options.help) console.log(USAGE);
+  else if (options.clean) clean(options);
   else await bench(options);
 } catch (error) {
-  if (!(error instanceof FlagError)) throw error;
-  console.error(`${error.message}\n\n${USAGE}`);
+  if (!(error instanceof InputError)) throw error;
+  console.error(`${error.message} (see: --help)`);
   process.exitCode = 2;
 }
 
@@ -71,6 +73,7 @@ async function bench(options: BenchOptions): Promise<void> {
     spareBytes: spareBytes(options),
     say,
   });
+  const peerStartSeconds = options.peer === null ? null : await timePeerStart(options.peer, work);
   const results: CaseResult[] = [];
   const sha256: Sha256Stage[] = [];
   for (const bench of cases) {
@@ -79,7 +82,8 @@ async function bench(options: BenchOptions): Promise<void> {
     sha256.push(measured.sha256);
   }
   const { runs, foreignShareMax } = options;
-  const report = { machine: describeMachine(work), runs, foreignShareMax, results, sha256 };
+  const machine = describeMachine(work);
+  const report = { machine, runs, foreignShareMax, peerStartSeconds, results, sha256 };
   process.stdout.write(renderReport(report));
   if (options.jsonPath !== null) {
     const figures = rowsOf(report).map(({ result, ...rest }) => ({
@@ -88,6 +92,12 @@ async function bench(options: BenchOptions): Promise<void> {
     }));
     writeFileSync(options.jsonPath, `${JSON.stringify({ ...report, figures }, null, 2)}\n`);
   }
+}
+
+/** The second time, with its program in memory. Also fails early where it cannot run at all. */
+async function timePeerStart(python: string, directory: string): Promise<number> {
+  await runMeasured(peerStart(python, directory));
+  return (await runMeasured(peerStart(python, directory))).wallSeconds;
 }
 
 /** Beside the models: an output one and a half times as large as a model, and the scratch file. */

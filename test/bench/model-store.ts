@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { type ModelOptions, type ModelShape, makeModel, tensorLayouts } from "../support/models.js";
 import { dtypeSizeBytes, elementCount } from "../support/safetensors.js";
 import { fineTuneNames, type ModelSet } from "./cases.js";
+import { InputError } from "./options.js";
 
 /** Widest first. The first has the layers of 7B models; the others are for trying the benchmark. */
 const WIDTHS: readonly Omit<ModelShape, "layers" | "tied">[] = [
@@ -42,7 +43,9 @@ export function shapeOfSize(sizeBytes: number, minLayers: number): ModelShape {
       if (layers >= minLayers) return { ...width, tied, layers };
     }
   }
-  throw new RangeError(`${sizeBytes} bytes: too small for ${minLayers} layers`);
+  throw new InputError(
+    `${sizeBytes} bytes: too small for a model of ${minLayers} layers; choose a larger --size`,
+  );
 }
 
 export function shapeName(shape: ModelShape): string {
@@ -104,7 +107,7 @@ export function makeModels({ directory, sets, spareBytes, say }: ModelStoreOptio
   const { bavail, bsize } = statfsSync(directory);
   if (size + spareBytes > bavail * bsize) {
     const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
-    throw new RangeError(
+    throw new InputError(
       `${directory}: ${gigabytes(bavail * bsize)} free, ${gigabytes(size + spareBytes)} needed; ` +
         "choose another --dir or a smaller --size",
     );

@@ -24,6 +24,7 @@ export interface BenchOptions {
   readonly foreignShareMax: number;
   readonly jsonPath: string | null;
   readonly clean: boolean;
+  readonly help: boolean;
 }
 
 export const USAGE = `npm run bench -- [flags]
@@ -44,8 +45,8 @@ const STATES: readonly CacheState[] = ["warm", "cold"];
 /** Of --size: fifteen models must fit in memory together with what a merge of them needs. */
 const DARE_SHARE = 0.15;
 
-/** What a mistaken flag throws; its message is all the user needs. */
-export class FlagError extends Error {}
+/** A mistaken flag, or one that does not fit this machine; the message is all the user needs. */
+export class InputError extends Error {}
 
 export function parseOptions(args: readonly string[]): BenchOptions {
   const { values } = readFlags(args);
@@ -65,6 +66,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     foreignShareMax: parseCount("--foreign-max", values["foreign-max"]) / 100,
     jsonPath: values.json ?? null,
     clean: values.clean,
+    help: values.help,
   };
 }
 
@@ -85,10 +87,11 @@ function readFlags(args: readonly string[]) {
         "foreign-max": { type: "string", default: "8" },
         json: { type: "string" },
         clean: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
       },
     });
   } catch (error) {
-    throw new FlagError(error instanceof Error ? error.message : String(error));
+    throw new InputError(error instanceof Error ? error.message : String(error));
   }
 }
 
@@ -97,13 +100,13 @@ function parseSize(flag: string, text: string): number {
   const power = ["", "K", "M", "G", "T"].indexOf((match?.[2] ?? "").toUpperCase());
   const bytes = Math.floor(Number(match?.[1]) * (match?.[3] ? 1024 : 1000) ** power);
   if (bytes > 0) return bytes;
-  throw new FlagError(`${flag}: expected a size such as 4GiB or 500MB, got "${text}"`);
+  throw new InputError(`${flag}: expected a size such as 4GiB or 500MB, got "${text}"`);
 }
 
 function parseCount(flag: string, text: string): number {
   const count = /^\d{1,4}$/.test(text) ? Number(text) : 0;
   if (count >= 1) return count;
-  throw new FlagError(`${flag}: expected a whole number from 1 on, got "${text}"`);
+  throw new InputError(`${flag}: expected a whole number from 1 on, got "${text}"`);
 }
 
 function parseList<T extends string>(
@@ -114,7 +117,7 @@ function parseList<T extends string>(
   const names = text.split(",");
   const unknown = names.find((name) => !allowed.some((one) => one === name));
   if (unknown !== undefined) {
-    throw new FlagError(`${flag}: expected some of ${allowed.join(", ")}, got "${unknown}"`);
+    throw new InputError(`${flag}: expected some of ${allowed.join(", ")}, got "${unknown}"`);
   }
   return allowed.filter((one) => names.includes(one));
 }

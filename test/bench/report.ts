@@ -8,6 +8,8 @@ export interface BenchReport {
   readonly machine: Machine;
   readonly runs: number;
   readonly foreignShareMax: number;
+  /** Of a mergekit that only prints its help: part of each of its runs. Null without it. */
+  readonly peerStartSeconds: number | null;
   readonly results: readonly CaseResult[];
   readonly sha256: readonly Sha256Stage[];
 }
@@ -31,7 +33,7 @@ export function renderReport(report: BenchReport): string {
   return [
     machineText(report),
     speedTable(rows),
-    ...(withPeer.length > 0 ? [peerTable(withPeer)] : []),
+    ...(withPeer.length > 0 ? [peerTable(withPeer), peerText(report)] : []),
     sha256Table(report.sha256),
     targetTable(rows),
     noiseText(report, rows),
@@ -104,6 +106,11 @@ function peerTable(rows: readonly Row[]): string {
       ];
     }),
   );
+}
+
+function peerText({ peerStartSeconds }: BenchReport): string {
+  const start = peerStartSeconds?.toFixed(1) ?? "?";
+  return `mergekit's times include its own start, ${start} s of imports; Graft's include Graft's.\n`;
 }
 
 function sha256Table(stages: readonly Sha256Stage[]): string {
