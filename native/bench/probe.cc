@@ -1,9 +1,8 @@
 // The yardstick of the benchmarks: reads every input once and writes every output once, as fast as
-// this machine can by pread and O_DIRECT, and computes nothing. A true copy where inputs and
-// outputs have the same sizes; otherwise reads and writes advance in proportion and the output's
-// content means nothing.
+// this machine can by pread and O_DIRECT, and computes nothing: a true copy where sizes agree.
+// Prints one JSON line.
 //   probe --out FILE [--out FILE...] --bytes N[,N...] [--readers 0|1|2] IN...
-// Prints one JSON line. Stands alone on purpose: it shares no code with what it is compared to.
+// Stands alone on purpose: it shares no code with what it is compared to.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>

@@ -108,6 +108,13 @@ std::unique_ptr<Engine> MakeEngine(const EngineOptions& options) {
   return std::move(engine.value());
 }
 
+std::unique_ptr<Engine> MakeEngine(int thread_count, int64_t tile_bytes) {
+  EngineOptions options;
+  options.thread_count = thread_count;
+  options.tile_bytes = tile_bytes;
+  return MakeEngine(options);
+}
+
 AbortFlag NoAbort() { return std::make_shared<std::atomic<bool>>(false); }
 
 TaskResult RunTask(Engine& engine, const Task& task) {

@@ -48,6 +48,8 @@ void Evict(const std::string& path);
 std::string SpanDigest(std::span<const uint8_t> bytes);
 
 std::unique_ptr<Engine> MakeEngine(const EngineOptions& options);
+/// A tile of 0 is the default, one of 1 byte the smallest: one chunk.
+std::unique_ptr<Engine> MakeEngine(int thread_count, int64_t tile_bytes = 0);
 AbortFlag NoAbort();
 /// Runs a task that has to succeed; an empty result after a reported failure.
 TaskResult RunTask(Engine& engine, const Task& task);

@@ -1,5 +1,5 @@
-// The dtype table of the native side. It exists twice: here and in proto/src/dtype.ts; the codes are the
-// numbers of graft.v1.Dtype and test/conformance asserts that both agree.
+// The dtype table of the native side. It exists twice: here and in proto/src/dtype.ts; the codes
+// are the numbers of graft.v1.Dtype and test/conformance asserts that both agree.
 #pragma once
 
 #include <array>

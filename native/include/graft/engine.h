@@ -1,5 +1,5 @@
-// The tiled engine: runs whole tasks (read, convert, compute, round, digest, write) on its own threads within
-// a fixed amount of buffer memory. Plain C++; the addon is a thin layer over it.
+// The tiled engine: runs whole tasks (read, convert, compute, round, digest, write) on its own
+// threads within a fixed amount of buffer memory. Plain C++; the addon is a thin layer over it.
 #pragma once
 
 #include <atomic>
@@ -38,8 +38,8 @@ class Engine {
   static Result<std::unique_ptr<Engine>> Create(const EngineOptions& options);
   virtual ~Engine() = default;
 
-  /// Blocks until the task is done; any number may run at once and share the threads. CANCELLED when the flag
-  /// is set meanwhile. Output files must have been prepared.
+  /// Blocks until the task is done; any number may run at once and share the threads. CANCELLED
+  /// when the flag is set meanwhile. Output files must have been prepared.
   virtual Result<TaskResult> Run(const Task& task, const AbortFlag& abort) = 0;
   virtual EngineCounters counters() const = 0;
   virtual std::string isa() const = 0;

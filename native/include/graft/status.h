@@ -1,5 +1,5 @@
-// Errors as values: a code of the project's error table (proto/src/errors.ts) and the values that fill
-// its text template. The library never throws; the text is made in TypeScript.
+// Errors as values: a code of the project's error table (proto/src/errors.ts) and the values that
+// fill its text template. The library never throws; the text is made in TypeScript.
 #pragma once
 
 #include <cassert>

@@ -1,5 +1,5 @@
-// Whole-file chores around a merge: preparing, syncing, re-reading and measuring. Blocking; callers bring their
-// own thread.
+// Whole-file chores around a merge: preparing, syncing, re-reading and measuring. Blocking; callers
+// bring their own thread.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,12 @@
 
 namespace graft {
 
-/// Creates the file or keeps an existing one, gives it its final size with blocks reserved, and writes the
-/// header at its start. Data bytes of an existing file of that size stay.
+/// Creates the file or keeps an existing one, gives it its final size with blocks reserved, and
+/// writes the header at its start. Data bytes of an existing file of that size stay.
 Status PrepareFile(const std::string& path, int64_t size_bytes, std::span<const uint8_t> header);
 
-/// fsync. LOST_WRITE when the kernel reports an I/O error: the pages are then marked clean and a second fsync
-/// would lie, so the file has to be written again.
+/// fsync. LOST_WRITE when the kernel reports an I/O error: the pages are then marked clean and a
+/// second fsync would lie, so the file has to be written again.
 Status SyncFile(const std::string& path);
 
 struct FileSpan {
@@ -33,8 +33,9 @@ struct FileDigests {
   std::vector<std::string> spans;
 };
 
-/// Reads the whole file once, from the device where it can, and digests it and the given spans (each with its
-/// own piece grid, starting at the span's first byte). `progress` gets the bytes read so far now and then.
+/// Reads the whole file once, from the device where it can, and digests it and the given spans
+/// (each with its own piece grid, starting at the span's first byte). `progress` gets the bytes
+/// read so far now and then.
 Result<FileDigests> DigestFile(const std::string& path, const std::vector<FileSpan>& spans,
                                bool sha256, const AbortFlag& abort,
                                const std::function<void(int64_t)>& progress);
@@ -52,8 +53,8 @@ struct StorageRates {
   double write_bytes_per_second = 0;
 };
 
-/// Writes a scratch file of `size_bytes` into the directory and reads it back the way the engine does, then
-/// removes it.
+/// Writes a scratch file of `size_bytes` into the directory and reads it back the way the engine
+/// does, then removes it.
 Result<StorageRates> MeasureStorage(const std::string& directory, int64_t size_bytes);
 
 }  // namespace graft

@@ -16,7 +16,8 @@ inline constexpr const char* kKernelVersion = "1";
 /// Bytes of one digest piece; the piece grid starts at a tensor's first byte.
 inline constexpr int64_t kPieceBytes = 128 * 1024;
 
-/// Elements of one reduction chunk; statistics are summed per chunk, then over chunks in index order.
+/// Elements of one reduction chunk; statistics are summed per chunk, then over chunks in index
+/// order.
 inline constexpr int64_t kChunkElements = 128 * 1024;
 
 /// Numbers of graft.v1.Kernel.

@@ -37,7 +37,8 @@ Napi::Value WriteHeader(Napi::Env env, const Header& header) {
 
 Napi::Value HeaderRead(const Napi::CallbackInfo& info) {
   const std::string path = info[0].As<Napi::String>();
-  return RunAsync<Header>(info.Env(), [path] { return ReadHeader(path); }, WriteHeader);
+  return RunAsync<Header>(
+      info.Env(), [path] { return ReadHeader(path); }, WriteHeader);
 }
 
 Napi::Value FilePrepare(const Napi::CallbackInfo& info) {
@@ -61,7 +62,8 @@ Napi::Value FileSync(const Napi::CallbackInfo& info) {
 Napi::Value WriteDigests(Napi::Env env, const FileDigests& digests) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("sizeBytes", Big(env, digests.size_bytes));
-  object.Set("sha256", digests.sha256.empty() ? env.Null() : Napi::String::New(env, digests.sha256));
+  object.Set("sha256",
+             digests.sha256.empty() ? env.Null() : Napi::String::New(env, digests.sha256));
   Napi::Array spans = Napi::Array::New(env, digests.spans.size());
   for (uint32_t i = 0; i < digests.spans.size(); ++i) spans.Set(i, digests.spans[i]);
   object.Set("spanDigests", spans);
@@ -123,8 +125,7 @@ Napi::Value FileReadRange(const Napi::CallbackInfo& info) {
       info.Env(), [file, offset, length] { return ReadRange(file, offset, length); },
       [](Napi::Env env, const RangeBytes& range) -> Napi::Value {
         Napi::Object object = Napi::Object::New(env);
-        object.Set("data",
-                   Napi::Buffer<uint8_t>::Copy(env, range.data.data(), range.data.size()));
+        object.Set("data", Napi::Buffer<uint8_t>::Copy(env, range.data.data(), range.data.size()));
         object.Set("digest", range.digest);
         return object;
       });

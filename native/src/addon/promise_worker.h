@@ -1,5 +1,5 @@
-// Runs a function on a thread of its own and settles a promise with its result. Not on libuv's pool: a task may
-// take seconds and the pool has four threads, which file system calls share.
+// Runs a function on a thread of its own and settles a promise with its result. Not on libuv's
+// pool: a task may take seconds and the pool has four threads, which file system calls share.
 #pragma once
 
 #include <napi.h>
@@ -14,8 +14,8 @@
 
 namespace graft::addon {
 
-/// `work` runs off the JavaScript thread and must not touch JavaScript values; `convert` runs on it. The call
-/// keeps the event loop alive until it settles.
+/// `work` runs off the JavaScript thread and must not touch JavaScript values; `convert` runs on
+/// it. The call keeps the event loop alive until it settles.
 template <typename T>
 Napi::Promise RunAsync(Napi::Env env, std::function<Result<T>()> work,
                        std::function<Napi::Value(Napi::Env, const T&)> convert) {

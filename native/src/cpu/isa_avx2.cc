@@ -1,4 +1,5 @@
-// The loops for avx2; built with that instruction set's flags and -ffp-contract=off (CMakeLists.txt).
+// The loops for avx2; built with that instruction set's flags and -ffp-contract=off
+// (CMakeLists.txt).
 #include <immintrin.h>
 
 #include <cstdint>

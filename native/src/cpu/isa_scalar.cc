@@ -1,4 +1,5 @@
-// The loops for scalar; built with that instruction set's flags and -ffp-contract=off (CMakeLists.txt).
+// The loops for scalar; built with that instruction set's flags and -ffp-contract=off
+// (CMakeLists.txt).
 #include <cstdint>
 #include <cstring>
 #include <type_traits>

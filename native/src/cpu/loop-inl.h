@@ -1,11 +1,12 @@
-// The one set of loops; re-included per instruction set with GRAFT_NS and GRAFT_LANES set. Arithmetic lives
-// in kernels/*.h; here are only loads, stores and the walk over a block. No include guard on purpose.
+// The one set of loops; re-included per instruction set with GRAFT_NS and GRAFT_LANES set.
+// Arithmetic lives in kernels/*.h; here are only loads, stores and the walk over a block. No
+// include guard on purpose.
 
-#include "kernels/vec.h"
 #include "kernels/convert.h"
 #include "kernels/linear.h"
 #include "kernels/philox.h"
 #include "kernels/task_vector.h"
+#include "kernels/vec.h"
 
 namespace graft::GRAFT_NS {
 
@@ -62,8 +63,25 @@ inline void Narrow(Dtype dtype, const float* from, int n, void* to) {
   });
 }
 
-inline bool LinearBlock(const RawBlock* inputs, const float* weights, int input_count, float* to) {
-  // Input by input, so that dtypes may differ; the sums stay in the first-level cache.
+/// All inputs of one dtype, the usual case: the sum stays in a register.
+template <typename Type>
+bool LinearUniform(Type type, const RawBlock* inputs, const float* weights, int input_count,
+                   float* to) {
+  FiniteWatch watch;
+  for (int i = 0; i < kBlockElements; i += GRAFT_LANES) {
+    Linear op;
+    for (int k = 0; k < input_count; ++k) {
+      F x = WidenAt(type, inputs[k].bytes, i);
+      watch.See(x);
+      op.Add(x, weights[k]);
+    }
+    Store(to + i, op.Finish());
+  }
+  return watch.SawNonFinite();
+}
+
+/// Anything else: input by input, the sums in memory.
+inline bool LinearMixed(const RawBlock* inputs, const float* weights, int input_count, float* to) {
   FiniteWatch watch;
   for (int k = 0; k < input_count; ++k) {
     WithType(inputs[k].dtype, [&](auto type) {
@@ -80,44 +98,55 @@ inline bool LinearBlock(const RawBlock* inputs, const float* weights, int input_
   return watch.SawNonFinite();
 }
 
-/// Sixteen running float64 sums, held as vectors of the instruction set's width.
-struct SumLanes {
-  static constexpr int kVectors = kSumLanes / GRAFT_LANES;
-  D parts[kVectors];
-  explicit SumLanes(const double* from) {
-    for (int v = 0; v < kVectors; ++v) parts[v] = Load<D>(from + v * GRAFT_LANES);
-  }
-  void SaveTo(double* to) const {
-    for (int v = 0; v < kVectors; ++v) Store(to + v * GRAFT_LANES, parts[v]);
-  }
-};
-
-template <typename Base, typename Other>
-void SlerpSumsAs(Base base_type, const void* base, Other other_type, const void* other, double* lanes) {
-  SumLanes dot(lanes), aa(lanes + kSumLanes), bb(lanes + 2 * kSumLanes);
-  for (int i = 0; i < kBlockElements; i += kSumLanes) {
-    for (int v = 0; v < SumLanes::kVectors; ++v) {
-      D a = Convert<D>(WidenAt(base_type, base, i + v * GRAFT_LANES));
-      D b = Convert<D>(WidenAt(other_type, other, i + v * GRAFT_LANES));
-      dot.parts[v] += a * b;
-      aa.parts[v] += a * a;
-      bb.parts[v] += b * b;
+inline bool LinearBlock(const RawBlock* inputs, const float* weights, int input_count, float* to) {
+  for (int k = 1; k < input_count; ++k) {
+    if (inputs[k].dtype != inputs[0].dtype) {
+      return LinearMixed(inputs, weights, input_count, to);
     }
   }
-  dot.SaveTo(lanes);
-  aa.SaveTo(lanes + kSumLanes);
-  bb.SaveTo(lanes + 2 * kSumLanes);
+  return WithType(inputs[0].dtype,
+                  [&](auto type) { return LinearUniform(type, inputs, weights, input_count, to); });
 }
 
-inline void SlerpSumsBlock(RawBlock base, RawBlock other, double* lanes) {
+/// Sum of 16 float lanes in lane order, as float64.
+inline double SumInOrder(const F* lanes) {
+  float values[kSumLanes];
+  std::memcpy(values, lanes, sizeof(values));
+  double sum = 0;
+  for (int lane = 0; lane < kSumLanes; ++lane) sum += static_cast<double>(values[lane]);
+  return sum;
+}
+
+/// 32 additions a lane in float32 lose nothing that the angle would show; blocks add up in float64.
+template <typename Base, typename Other>
+void SlerpSumsAs(Base base_type, const void* base, Other other_type, const void* other,
+                 SlerpSums* sums) {
+  constexpr int kVectors = kSumLanes / GRAFT_LANES;
+  F dot[kVectors] = {}, aa[kVectors] = {}, bb[kVectors] = {};
+  for (int i = 0; i < kBlockElements; i += kSumLanes) {
+    for (int v = 0; v < kVectors; ++v) {
+      F a = WidenAt(base_type, base, i + v * GRAFT_LANES);
+      F b = WidenAt(other_type, other, i + v * GRAFT_LANES);
+      dot[v] += a * b;
+      aa[v] += a * a;
+      bb[v] += b * b;
+    }
+  }
+  sums->dot += SumInOrder(dot);
+  sums->base_squared += SumInOrder(aa);
+  sums->other_squared += SumInOrder(bb);
+}
+
+inline void SlerpSumsBlock(RawBlock base, RawBlock other, SlerpSums* sums) {
   WithType(base.dtype, [&](auto base_type) {
     WithType(other.dtype, [&](auto other_type) {
-      SlerpSumsAs(base_type, base.bytes, other_type, other.bytes, lanes);
+      SlerpSumsAs(base_type, base.bytes, other_type, other.bytes, sums);
     });
   });
 }
 
-/// Pruning of the elements of one block: a rule that is made ready once and applied vector by vector.
+/// Pruning of the elements of one block: a rule that is made ready once and applied vector by
+/// vector.
 struct KeepAll {
   void Prepare(const PruneSpec&, int64_t) {}
   F operator()(F delta, int) const { return delta; }
@@ -155,15 +184,6 @@ auto WithRule(PruneSpec::Kind kind, Body body) {
     default:
       return body(static_cast<KeepAll*>(nullptr));
   }
-}
-
-/// Sum of 16 float lanes in lane order, as float64.
-inline double SumInOrder(const F* lanes) {
-  float values[kSumLanes];
-  std::memcpy(values, lanes, sizeof(values));
-  double sum = 0;
-  for (int lane = 0; lane < kSumLanes; ++lane) sum += static_cast<double>(values[lane]);
-  return sum;
 }
 
 inline void NormSumsBlock(const float* base, RawBlock x, const PruneSpec& prune, int64_t index,
@@ -207,7 +227,8 @@ struct Span {
   int begin, end;
 };
 
-/// All inputs of one dtype and one kind of pruning, the usual case: sums stay in registers over all inputs.
+/// All inputs of one dtype and one kind of pruning, the usual case: sums stay in registers over all
+/// inputs.
 template <typename Op, bool kNormalize, typename Type, typename Rule>
 bool CombineUniform(Span span, const float* base, Type type, const DeltaInput* inputs,
                     int input_count, const Rule* rules, const TaskVectorSpec& spec, float* to) {
@@ -239,8 +260,8 @@ bool CombineMixed(Span span, const float* base, const DeltaInput* inputs, int in
         for (int i = span.begin; i < span.end; i += GRAFT_LANES) {
           F x = WidenAt(type, inputs[k].x.bytes, i);
           watch.See(x);
-          ops[i / GRAFT_LANES].Add(rule(x - Load<F>(base + i), i), inputs[k].scale, inputs[k].weight,
-                                   k, input_count);
+          ops[i / GRAFT_LANES].Add(rule(x - Load<F>(base + i), i), inputs[k].scale,
+                                   inputs[k].weight, k, input_count);
         }
       });
     });
@@ -251,7 +272,8 @@ bool CombineMixed(Span span, const float* base, const DeltaInput* inputs, int in
   return watch.SawNonFinite();
 }
 
-/// Head is used up to the block's last multiple of 32 elements, Tail past it (VoteInterleaved says why).
+/// Head is used up to the block's last multiple of 32 elements, Tail past it (VoteInterleaved says
+/// why).
 template <typename Head, typename Tail, bool kNormalize>
 bool CombineAs(const float* base, const DeltaInput* inputs, int input_count,
                const TaskVectorSpec& spec, int64_t index, int n, float* to) {
@@ -259,18 +281,23 @@ bool CombineAs(const float* base, const DeltaInput* inputs, int input_count,
   const Span tail{head.end, kBlockElements};
   bool uniform = input_count > 0 && input_count <= kInputBatch;
   for (int k = 1; k < input_count && uniform; ++k) {
-    uniform = inputs[k].x.dtype == inputs[0].x.dtype && inputs[k].prune->kind == inputs[0].prune->kind;
+    uniform =
+        inputs[k].x.dtype == inputs[0].x.dtype && inputs[k].prune->kind == inputs[0].prune->kind;
   }
   if (!uniform) {
-    return CombineMixed<Head, kNormalize>(head, base, inputs, input_count, spec, index, to) |
-           CombineMixed<Tail, kNormalize>(tail, base, inputs, input_count, spec, index, to);
+    const bool odd =
+        CombineMixed<Head, kNormalize>(head, base, inputs, input_count, spec, index, to);
+    return CombineMixed<Tail, kNormalize>(tail, base, inputs, input_count, spec, index, to) || odd;
   }
   return WithType(inputs[0].x.dtype, [&](auto type) {
     return WithRule(inputs[0].prune->kind, [&](auto* rule_type) {
       std::remove_pointer_t<decltype(rule_type)> rules[kInputBatch];
       for (int k = 0; k < input_count; ++k) rules[k].Prepare(*inputs[k].prune, index);
-      return CombineUniform<Head, kNormalize>(head, base, type, inputs, input_count, rules, spec, to) |
-             CombineUniform<Tail, kNormalize>(tail, base, type, inputs, input_count, rules, spec, to);
+      const bool odd =
+          CombineUniform<Head, kNormalize>(head, base, type, inputs, input_count, rules, spec, to);
+      return CombineUniform<Tail, kNormalize>(tail, base, type, inputs, input_count, rules, spec,
+                                              to) ||
+             odd;
     });
   });
 }

@@ -1,6 +1,6 @@
-// The kernels of one instruction set as a table of functions, chosen once at start. Every function takes one
-// whole block of 512 elements, so that no loop has a tail; the caller pads the last block of a tensor with
-// zeros. Raw blocks are as stored in the file, at any alignment.
+// The kernels of one instruction set as a table of functions, chosen once at start. Every function
+// takes one whole block of 512 elements, so that no loop has a tail; the caller pads the last block
+// of a tensor with zeros. Raw blocks are as stored in the file, at any alignment.
 #pragma once
 
 #include <cstddef>
@@ -23,7 +23,7 @@ struct PruneSpec {
   uint64_t stream_key = 0;  // chance
 };
 
-/// Float64 sums over a chunk: fixed lanes, fixed order.
+/// Sums over a chunk: float32 in 16 fixed lanes within a block, float64 from block to block.
 struct SlerpSums {
   double dot = 0, base_squared = 0, other_squared = 0;
 };
@@ -63,14 +63,15 @@ struct KernelTable {
   /// to = sum of weights[i] * inputs[i], in order; reports non-finite inputs.
   bool (*linear)(const RawBlock* inputs, const float* weights, int input_count, float* to);
 
-  /// Adds one block to 16 fixed lanes of each of the three sums (lanes[48]).
-  void (*slerp_sums)(RawBlock base, RawBlock other, double* lanes);
+  /// Adds one block to the three sums.
+  void (*slerp_sums)(RawBlock base, RawBlock other, SlerpSums* sums);
 
-  /// Adds sums of |x - base| and of its pruned form (sums[2]); `index` is the flat index of the block's
-  /// first element.
-  void (*norm_sums)(const float* base, RawBlock x, const PruneSpec& prune, int64_t index, double* sums);
-  /// to = base + combination of the pruned task vectors, of which n elements are real; reports non-finite
-  /// inputs.
+  /// Adds sums of |x - base| and of its pruned form (sums[2]); `index` is the flat index of the
+  /// block's first element.
+  void (*norm_sums)(const float* base, RawBlock x, const PruneSpec& prune, int64_t index,
+                    double* sums);
+  /// to = base + combination of the pruned task vectors, of which n elements are real; reports
+  /// non-finite inputs.
   bool (*combine)(const float* base, const DeltaInput* inputs, int input_count,
                   const TaskVectorSpec& spec, int64_t index, int n, float* to);
   /// keys[i] = magnitude key of x - base.

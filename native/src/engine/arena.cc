@@ -31,7 +31,8 @@ uint8_t* Arena::Reserve(size_t bytes) {
   memory_ = reinterpret_cast<uint8_t*>(aligned);
   size_ = size;
 #ifdef MADV_HUGEPAGE
-  madvise(memory_, size_, MADV_HUGEPAGE);  // advice only: without it the engine is slower, not wrong
+  madvise(memory_, size_,
+          MADV_HUGEPAGE);  // advice only: without it the engine is slower, not wrong
 #endif
   return memory_;
 }

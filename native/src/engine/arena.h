@@ -1,5 +1,5 @@
-// Buffer memory backed by huge pages: with 4 KiB pages O_DIRECT is half as fast. Grows, never shrinks;
-// pages are touched when they are first used.
+// Buffer memory backed by huge pages: with 4 KiB pages O_DIRECT is half as fast. Grows, never
+// shrinks; pages are touched when they are first used.
 #pragma once
 
 #include <cstddef>
@@ -14,8 +14,8 @@ class Arena {
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
-  /// At least `bytes` of memory, 2 MiB aligned; the content is lost when it has to grow. Returns nullptr when
-  /// the system refuses.
+  /// At least `bytes` of memory, 2 MiB aligned; the content is lost when it has to grow. Returns
+  /// nullptr when the system refuses.
   uint8_t* Reserve(size_t bytes);
   size_t size() const { return size_; }
 

@@ -11,7 +11,8 @@ namespace {
 /// The 16 bytes that the digest's hex form stands for.
 void AppendCanonical(const Digest128& digest, std::vector<uint8_t>* bytes) {
   for (uint64_t half : {digest.high, digest.low}) {
-    for (int shift = 56; shift >= 0; shift -= 8) bytes->push_back(static_cast<uint8_t>(half >> shift));
+    for (int shift = 56; shift >= 0; shift -= 8)
+      bytes->push_back(static_cast<uint8_t>(half >> shift));
   }
 }
 

@@ -1,5 +1,5 @@
-// Digest of a span that is read or written in any order: XXH3-128 per 128 KiB piece, then XXH3-128 over the
-// piece digests in order. Pieces are set by whoever has them in cache; each is set once.
+// Digest of a span that is read or written in any order: XXH3-128 per 128 KiB piece, then XXH3-128
+// over the piece digests in order. Pieces are set by whoever has them in cache; each is set once.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,8 @@ class DigestTree {
  public:
   explicit DigestTree(int64_t span_bytes);
 
-  /// Digests `length` bytes at `offset` of the span. offset is a multiple of the piece size; length is too,
-  /// unless the bytes end the span. Thread-safe for disjoint ranges.
+  /// Digests `length` bytes at `offset` of the span. offset is a multiple of the piece size; length
+  /// is too, unless the bytes end the span. Thread-safe for disjoint ranges.
   void Update(int64_t offset, const uint8_t* bytes, int64_t length);
 
   /// 32 hex digits; every piece must have been set.

@@ -1,5 +1,5 @@
-// The engine's threads: one queue of units from all running tasks. There are more threads than may compute at
-// once (Gate), so that some always wait for the device while others work.
+// The engine's threads: one queue of units from all running tasks. There are more threads than may
+// compute at once (Gate), so that some always wait for the device while others work.
 #include "graft/engine.h"
 
 #include <time.h>
@@ -111,8 +111,9 @@ class ThreadedEngine final : public Engine {
 
   std::mutex mutex_;
   std::condition_variable wake_;
-  // Units that write, and units that only look. Writing goes first, but never takes the last threads while there
-  // is something to look at: those would all wait for the device and leave the CPU idle.
+  // Units that write, and units that only look. Writing goes first, but never takes the last
+  // threads while there is something to look at: those would all wait for the device and leave the
+  // CPU idle.
   std::deque<Unit> writing_, looking_;
   int writers_ = 0;
   bool stopping_ = false;

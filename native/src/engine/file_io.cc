@@ -116,7 +116,8 @@ bool File::PreferBuffered(int64_t offset, int64_t length) const {
 Status File::ReadBuffered(int64_t offset, int64_t length, uint8_t* to, IoCounters* counters) const {
   int64_t done = 0;
   while (done < length) {
-    const ssize_t got = pread(buffered_, to + done, static_cast<size_t>(length - done), offset + done);
+    const ssize_t got =
+        pread(buffered_, to + done, static_cast<size_t>(length - done), offset + done);
     if (got < 0) {
       if (errno == EINTR) continue;
       return Status::FromErrno(errno, path_, "read");
@@ -166,7 +167,8 @@ Status File::WriteAll(int fd, int64_t offset, int64_t length, const uint8_t* fro
   return Status::Ok();
 }
 
-Status File::Write(int64_t offset, int64_t length, const uint8_t* from, IoCounters* counters) const {
+Status File::Write(int64_t offset, int64_t length, const uint8_t* from,
+                   IoCounters* counters) const {
   const int64_t end = offset + length;
   int64_t direct_start = (offset + kDirectAlignment - 1) / kDirectAlignment * kDirectAlignment;
   int64_t direct_end = end / kDirectAlignment * kDirectAlignment;

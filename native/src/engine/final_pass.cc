@@ -1,5 +1,5 @@
-// The final pass: computes the output of a unit in memory, digests it while it is in cache, writes it to its
-// planned places.
+// The final pass: computes the output of a unit in memory, digests it while it is in cache, writes
+// it to its planned places.
 #include <algorithm>
 #include <cerrno>
 #include <cmath>

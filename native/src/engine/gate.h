@@ -1,5 +1,6 @@
-// Bounds how many engine threads compute at once. A thread leaves the gate while it waits for the device, so
-// that reads, arithmetic and writes of different units overlap without a pipeline of queues.
+// Bounds how many engine threads compute at once. A thread leaves the gate while it waits for the
+// device, so that reads, arithmetic and writes of different units overlap without a pipeline of
+// queues.
 #pragma once
 
 #include <semaphore>

@@ -1,5 +1,6 @@
-// Reads ranges of an operation's inputs into a thread's arena, each the cheaper way: resident bytes through the
-// page cache (copying costs CPU, so inside the gate), others with O_DIRECT (sleeps, so outside it).
+// Reads ranges of an operation's inputs into a thread's arena, each the cheaper way: resident bytes
+// through the page cache (copying costs CPU, so inside the gate), others with O_DIRECT (sleeps, so
+// outside it).
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,9 @@ class InputReader {
   int64_t ElementBytes(size_t input) const { return element_bytes_[input]; }
   /// Bytes of arena one element of every input takes, and the fixed slack on top.
   int64_t BytesPerElement() const { return bytes_per_element_; }
-  int64_t Slack() const { return static_cast<int64_t>(element_bytes_.size()) * 2 * kDirectAlignment; }
+  int64_t Slack() const {
+    return static_cast<int64_t>(element_bytes_.size()) * 2 * kDirectAlignment;
+  }
 
   /// One plan for a unit: how each wanted input is read, decided once.
   struct Plan {

@@ -32,7 +32,8 @@ OperationRun::OperationRun(const Operation& operation, const RunContext& context
     for (size_t i = 1; i < op_.inputs.size(); ++i) {
       prunings_.emplace_back(op_, op_.inputs[i], chunk_count_);
     }
-    passes_ = {Pass::kHistogramHigh, Pass::kHistogramLow, Pass::kTies, Pass::kTieScan, Pass::kNorms};
+    passes_ = {Pass::kHistogramHigh, Pass::kHistogramLow, Pass::kTies, Pass::kTieScan,
+               Pass::kNorms};
   }
   passes_.push_back(Pass::kFinal);
   while (!PassNeeded(passes_[pass_])) ++pass_;
@@ -42,8 +43,7 @@ OperationRun::OperationRun(const Operation& operation, const RunContext& context
 Status OperationRun::Check() const {
   if (SubElements(true) >= kChunkElements) return Status::Ok();
   const InputReader reader(op_, *context_.inputs, context_.counters);
-  const int64_t needed =
-      OutputRoom() + reader.Slack() + kChunkElements * reader.BytesPerElement();
+  const int64_t needed = OutputRoom() + reader.Slack() + kChunkElements * reader.BytesPerElement();
   return Status::Error("MEMORY_TOO_SMALL",
                        {{"given", std::to_string(context_.scratch_bytes_max) + " bytes a thread"},
                         {"needed", std::to_string(needed) + " bytes a thread"},

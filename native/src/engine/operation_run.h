@@ -1,6 +1,6 @@
-// One operation in progress: a list of passes over the tensor, each cut into units that any thread may run in
-// any order, with a serial reduction in index order between passes. So thread count, tile size and
-// instruction set never reach the result.
+// One operation in progress: a list of passes over the tensor, each cut into units that any thread
+// may run in any order, with a serial reduction in index order between passes. So thread count,
+// tile size and instruction set never reach the result.
 #pragma once
 
 #include <atomic>
@@ -100,7 +100,7 @@ class OperationRun {
   std::vector<Pass> passes_;
   size_t pass_ = 0;
 
-  std::vector<SlerpSums> slerp_sums_;  // per chunk
+  std::vector<SlerpSums> slerp_sums_;   // per chunk
   std::vector<PruningState> prunings_;  // per input after the base
   std::vector<float> scales_;           // per input of the final sum
   std::vector<float> weights_;          // per input of the final sum

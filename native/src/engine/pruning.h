@@ -1,6 +1,7 @@
-// How much of one task vector is kept: what the statistics passes collect, and the exact decisions drawn from
-// it. Selection of the k largest magnitudes is by histogram of the 31 magnitude bits (high 16, then low 15),
-// never by sorting; elements equal to the threshold are kept in flat index order.
+// How much of one task vector is kept: what the statistics passes collect, and the exact decisions
+// drawn from it. Selection of the k largest magnitudes is by histogram of the 31 magnitude bits
+// (high 16, then low 15), never by sorting; elements equal to the threshold are kept in flat index
+// order.
 #pragma once
 
 #include <cstdint>

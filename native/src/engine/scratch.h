@@ -25,7 +25,8 @@ struct Scratch {
   FloatBlock base, result;
   std::vector<uint32_t> keys = std::vector<uint32_t>(kBlockElements);
   std::vector<uint32_t> histogram;
-  std::deque<RawBytes> tails;  // one per input; a deque, because blocks of several are in use at once
+  std::deque<RawBytes>
+      tails;  // one per input; a deque, because blocks of several are in use at once
 
   /// Block `at` of a tensor's bytes in memory, padded with zeros when only n elements are left.
   RawBlock Block(size_t input, const uint8_t* data, Dtype dtype, int64_t at, int n) {

@@ -1,4 +1,5 @@
-// The statistics passes: sums and histograms per chunk, collected in any order, reduced in index order.
+// The statistics passes: sums and histograms per chunk, collected in any order, reduced in index
+// order.
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -8,14 +9,6 @@
 
 namespace graft {
 namespace {
-
-constexpr int kLanes = 16;
-
-double SumLanes(const double* lanes) {
-  double sum = 0;
-  for (int lane = 0; lane < kLanes; ++lane) sum += lanes[lane];
-  return sum;
-}
 
 int BlockCount(int64_t left) { return static_cast<int>(std::min<int64_t>(kBlockElements, left)); }
 
@@ -44,15 +37,14 @@ Status OperationRun::RunStatistics(Range range, Scratch& scratch) {
 
 void OperationRun::SumSlerp(Range sub, const InputReader& reader, Scratch& scratch) {
   for (int64_t chunk = 0; chunk < sub.count; chunk += kChunkElements) {
-    double lanes[3 * kLanes] = {};
+    SlerpSums& sums = slerp_sums_[static_cast<size_t>((sub.first + chunk) / kChunkElements)];
     const int64_t end = std::min(chunk + kChunkElements, sub.count);
     for (int64_t at = chunk; at < end; at += kBlockElements) {
       const int n = BlockCount(end - at);
       context_.kernels->slerp_sums(scratch.Block(0, reader.data(0), op_.inputs[0].dtype, at, n),
-                                   scratch.Block(1, reader.data(1), op_.inputs[1].dtype, at, n), lanes);
+                                   scratch.Block(1, reader.data(1), op_.inputs[1].dtype, at, n),
+                                   &sums);
     }
-    slerp_sums_[static_cast<size_t>((sub.first + chunk) / kChunkElements)] = {
-        SumLanes(lanes), SumLanes(lanes + kLanes), SumLanes(lanes + 2 * kLanes)};
   }
 }
 
@@ -129,7 +121,8 @@ Status OperationRun::RunTieScan(size_t input, Scratch& scratch) {
       const int n = BlockCount(sub.count - at);
       const uint32_t* keys = Keys(input, reader, at, n, scratch);
       for (int i = 0; i < n && left > 0; ++i) {
-        if (keys[i] == state.spec().threshold && --left == 0) state.SetTieEnd(sub.first + at + i + 1);
+        if (keys[i] == state.spec().threshold && --left == 0)
+          state.SetTieEnd(sub.first + at + i + 1);
       }
     }
   });
@@ -143,12 +136,12 @@ void OperationRun::SumNorms(Range sub, const InputReader& reader, const std::vec
     const int64_t end = std::min(chunk + kChunkElements, sub.count);
     for (int64_t at = chunk; at < end; at += kBlockElements) {
       const int n = BlockCount(end - at);
-      kernels.widen(scratch.Block(0, reader.data(0), op_.inputs[0].dtype, at, n), scratch.base.values);
+      kernels.widen(scratch.Block(0, reader.data(0), op_.inputs[0].dtype, at, n),
+                    scratch.base.values);
       for (size_t input = 1; input < op_.inputs.size(); ++input) {
         if (!wanted[input]) continue;
         PruningState& state = prunings_[input - 1];
-        const RawBlock x =
-            scratch.Block(input, reader.data(input), op_.inputs[input].dtype, at, n);
+        const RawBlock x = scratch.Block(input, reader.data(input), op_.inputs[input].dtype, at, n);
         kernels.norm_sums(scratch.base.values, x, state.spec(), sub.first + at,
                           state.norms[index].sums);
       }

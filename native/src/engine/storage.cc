@@ -49,8 +49,8 @@ Result<TaskFile> PinOf(const std::string& path) {
   return pin;
 }
 
-/// Reserves blocks, so that a full disk shows now and not after hours; a file system that cannot reserve only
-/// gets the size.
+/// Reserves blocks, so that a full disk shows now and not after hours; a file system that cannot
+/// reserve only gets the size.
 Status Allocate(int fd, int64_t size_bytes, const std::string& path) {
 #ifdef __linux__
   if (size_bytes > 0 && fallocate(fd, 0, 0, size_bytes) != 0 && errno != EOPNOTSUPP &&
@@ -140,8 +140,8 @@ Status PrepareFile(const std::string& path, int64_t size_bytes, std::span<const 
   if (Status status = Allocate(file.get(), size_bytes, path); !status.ok()) return status;
   size_t done = 0;
   while (done < header.size()) {
-    const ssize_t put = pwrite(file.get(), header.data() + done, header.size() - done,
-                               static_cast<off_t>(done));
+    const ssize_t put =
+        pwrite(file.get(), header.data() + done, header.size() - done, static_cast<off_t>(done));
     if (put < 0 && errno != EINTR) return Status::FromErrno(errno, path, "write");
     if (put > 0) done += static_cast<size_t>(put);
   }
@@ -197,7 +197,8 @@ Result<RangeBytes> ReadRange(const TaskFile& pin, int64_t offset_bytes, int64_t 
   RangeBytes range;
   range.data.resize(static_cast<size_t>(length_bytes));
   IoCounters counters;
-  Status status = file.value().ReadBuffered(offset_bytes, length_bytes, range.data.data(), &counters);
+  Status status =
+      file.value().ReadBuffered(offset_bytes, length_bytes, range.data.data(), &counters);
   if (status.ok()) status = file.value().CheckUnchanged();
   if (!status.ok()) return status;
   range.digest = ToHex(Xxh3(range.data));

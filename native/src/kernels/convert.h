@@ -1,6 +1,6 @@
-// Load and Store per dtype: widening to float32 is exact (float64 rounds once), narrowing rounds once to
-// nearest even. A NaN result is always the canonical quiet NaN, because which payload survives an addition
-// differs between instruction sets. No include guard: see vec.h.
+// Load and Store per dtype: widening to float32 is exact (float64 rounds once), narrowing rounds
+// once to nearest even. A NaN result is always the canonical quiet NaN, because which payload
+// survives an addition differs between instruction sets. No include guard: see vec.h.
 
 namespace graft::GRAFT_NS {
 
@@ -36,8 +36,8 @@ struct F16 {
     U bits = Select(magnitude >= 0x7c00u, (magnitude << 13) | kInfinityBits, Bits<U>(scaled));
     return Bits<F>(bits | ((half & 0x8000u) << 16));
   }
-  // Normal results round in integer arithmetic; subnormal ones by adding 0.5, whose unit in the last
-  // place is the half's smallest step (2^-24), so that the float adder does the rounding.
+  // Normal results round in integer arithmetic; subnormal ones by adding 0.5, whose unit in the
+  // last place is the half's smallest step (2^-24), so that the float adder does the rounding.
   static void Narrow(void* to, F x) {
     U bits = Bits<U>(x);
     U sign = (bits >> 16) & 0x8000u;
@@ -46,7 +46,8 @@ struct F16 {
     F shifted = Bits<F>(magnitude) + Splat(0.5f);
     U subnormal = Bits<U>(shifted) - Bits<U>(Splat(0.5f));
     U half = Select(magnitude < (113u << 23), subnormal, normal);
-    half = Select(magnitude >= 0x477ff000u, Splat(0x7c00u), half);  // 65520 and above round to infinity
+    half = Select(magnitude >= 0x477ff000u, Splat(0x7c00u),
+                  half);  // 65520 and above round to infinity
     half = Select(magnitude > kInfinityBits, Splat(0x7e00u), half | sign);
     Store(to, Convert<H>(half));
   }

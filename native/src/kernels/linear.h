@@ -1,5 +1,5 @@
-// linear: y = sum of w_i * x_i, in input order (model soups, arXiv 2203.05482). The caller has divided the
-// weights by their sum where that is asked for. No include guard: see vec.h.
+// linear: y = sum of w_i * x_i, in input order (model soups, arXiv 2203.05482). The caller has
+// divided the weights by their sum where that is asked for. No include guard: see vec.h.
 
 namespace graft::GRAFT_NS {
 

@@ -1,6 +1,6 @@
-// Scalar float64 functions from + - * / and sqrt alone, which IEEE 754 defines to the last bit: the same
-// result on every device and compiler, unlike libm's. Accurate to a few units in the last place over the
-// ranges that merging uses.
+// Scalar float64 functions from + - * / and sqrt alone, which IEEE 754 defines to the last bit: the
+// same result on every device and compiler, unlike libm's. Accurate to a few units in the last
+// place over the ranges that merging uses.
 #pragma once
 
 namespace graft {
@@ -11,8 +11,9 @@ double FixedAcos(double x);
 /// Sine for |x| <= 1e5.
 double FixedSin(double x);
 
-/// Coefficients of the base and of the other tensor for spherical interpolation at t, from the two L2 norms
-/// and the dot product (spec: slerp, steps 2-4): plain interpolation when the vectors are nearly (anti)parallel.
+/// Coefficients of the base and of the other tensor for spherical interpolation at t, from the two
+/// L2 norms and the dot product (spec: slerp, steps 2-4): plain interpolation when the vectors are
+/// nearly (anti)parallel.
 struct SlerpCoefficients {
   float base;
   float other;

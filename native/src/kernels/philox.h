@@ -1,12 +1,14 @@
-// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), one random byte an
-// element. Elements come in groups of 512 that share 32 counters: element e of a group takes byte j = e / 32
-// of the block at counter group * 32 + e % 32. So a vector of counters yields vectors of consecutive elements
-// without a shuffle, on any lane count. Each run of 32 elements also shares one low byte, from a second counter
-// space: an element's own byte and that byte together are a uniform 16-bit number, so the chance of keeping
-// an element is exact to 2^-16 at the price of 8 bits. No include guard: see vec.h.
+// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), one random
+// byte an element plus one low byte that 32 neighbours share: together a uniform 16-bit number, so
+// the chance of keeping an element is exact to 2^-16 at the price of 8 bits. No include guard: see
+// vec.h.
 
 namespace graft::GRAFT_NS {
 
+/// Elements come in groups of 512 that share 32 counters: element e of a group takes byte j = e /
+/// 32 of the block at counter group * 32 + e % 32. So a vector of counters yields vectors of
+/// consecutive elements without a shuffle, on any lane count. The shared bytes come from counter
+/// (group, 1).
 inline constexpr int kRandomGroup = 512;
 inline constexpr int kRandomCounters = 32;
 inline constexpr int kRandomRuns = kRandomGroup / kRandomCounters;
@@ -22,8 +24,8 @@ inline Q MultiplyLow(Q a, uint32_t b) {
 #endif
 }
 
-/// Ten rounds on 64-bit lanes whose low halves are the words; the high halves hold leftovers that no step
-/// reads, which saves the separation of products. The counter on entry, random on return.
+/// Ten rounds on 64-bit lanes whose low halves are the words; the high halves hold leftovers that
+/// no step reads, which saves the separation of products. The counter on entry, random on return.
 inline void Philox(Q words[4], uint32_t key0, uint32_t key1) {
   for (int round = 0; round < 10; ++round) {
     Q product0 = MultiplyLow(words[0], 0xd2511f53u);
@@ -37,7 +39,8 @@ inline void Philox(Q words[4], uint32_t key0, uint32_t key1) {
   }
 }
 
-/// What decides over one group: an element is kept when its byte is below its run's limit (0 to 256).
+/// What decides over one group: an element is kept when its byte is below its run's limit (0 to
+/// 256).
 struct RandomGroup {
   uint32_t words[4][kRandomCounters];
   uint32_t limits[kRandomRuns];

@@ -1,5 +1,5 @@
-// Task vectors: delta = x - base, pruned, weighted, summed with or without sign election (Task Arithmetic
-// 2212.04089, TIES 2306.01708, DARE 2311.03099). No include guard: see vec.h.
+// Task vectors: delta = x - base, pruned, weighted, summed with or without sign election (Task
+// Arithmetic 2212.04089, TIES 2306.01708, DARE 2311.03099). No include guard: see vec.h.
 
 namespace graft::GRAFT_NS {
 
@@ -35,9 +35,9 @@ struct VoteInOrder {
   F Result() const { return sum; }
 };
 
-/// The same sum in four interleaved parts. Where contributions cancel exactly, the rounding of this sum elects
-/// the sign; the reference adds the last elements of a tensor (those past a multiple of 32) in this order, and
-/// published merges depend on it.
+/// The same sum in four interleaved parts. Where contributions cancel exactly, the rounding of this
+/// sum elects the sign; the reference adds the last elements of a tensor (those past a multiple of
+/// 32) in this order, and published merges depend on it.
 struct VoteInterleaved {
   F parts[4] = {};
   void Add(F omega, int input, int input_count) {
@@ -46,8 +46,8 @@ struct VoteInterleaved {
   F Result() const { return ((parts[0] + parts[1]) + parts[2]) + parts[3]; }
 };
 
-/// Weighted sum of the contributions whose sign is the sign of the weighted sum of all (zero elects +;
-/// a zero contribution never agrees). Both candidate sums are kept, so that one pass is enough.
+/// Weighted sum of the contributions whose sign is the sign of the weighted sum of all (zero elects
+/// +; a zero contribution never agrees). Both candidate sums are kept, so that one pass is enough.
 template <typename Vote>
 struct ElectedDeltas {
   Vote vote;

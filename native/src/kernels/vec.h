@@ -1,7 +1,7 @@
-// The value a functor works on: GRAFT_LANES floats of the compiler's vector extension, or one float. A
-// functor is written once with +, -, *, /, comparisons and Select, and means the same on either. Included
-// once per instruction set, inside that set's namespace (GRAFT_NS); CUDA uses the one-lane form.
-// No include guard: every instruction set re-includes it.
+// The value a functor works on: GRAFT_LANES floats of the compiler's vector extension, or one
+// float. A functor is written once with +, -, *, /, comparisons and Select, and means the same on
+// either. Included once per instruction set, inside that set's namespace (GRAFT_NS); CUDA uses the
+// one-lane form. No include guard: every instruction set re-includes it.
 
 namespace graft::GRAFT_NS {
 
