@@ -2,6 +2,7 @@
 // Arithmetic lives in kernels/*.h; here are only loads, stores and the walk over a block. No
 // include guard on purpose.
 
+// The order matters: everything is built on vec.h.
 #include "kernels/convert.h"
 #include "kernels/linear.h"
 #include "kernels/philox.h"
