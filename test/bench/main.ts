@@ -96,7 +96,12 @@ async function bench(options: BenchOptions): Promise<void> {
 
 /** The second time, with its program in memory. Also fails early where it cannot run at all. */
 async function timePeerStart(python: string, directory: string): Promise<number> {
-  await runMeasured(peerStart(python, directory));
+  try {
+    await runMeasured(peerStart(python, directory));
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error);
+    throw new InputError(`--peer: mergekit does not start: ${problem}`);
+  }
   return (await runMeasured(peerStart(python, directory))).wallSeconds;
 }
 
