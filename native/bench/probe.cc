@@ -1,8 +1,6 @@
 // The yardstick of the benchmarks: reads every input once and writes every output once, as fast as
-// this machine can by pread and O_DIRECT, and computes nothing: a true copy where sizes agree.
-// Prints one JSON line.
+// pread and O_DIRECT can, and computes nothing. Stands alone: it shares no code with its subject.
 //   probe --out FILE [--out FILE...] --bytes N[,N...] [--readers 0|1|2] IN...
-// Stands alone on purpose: it shares no code with what it is compared to.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
