@@ -1,4 +1,4 @@
-// The worker process: flags in, one line on standard output when it serves (or why not), then signals. A private
+// The worker process: flags in, one line on standard output (it serves, or why not), then signals. A private
 // worker ends when its standard input does, so it never outlives the coordinator that started it.
 import { Command } from "commander";
 import { readConfig, type WorkerConfig, type WorkerFlags } from "./config.js";

@@ -2,12 +2,13 @@
 // Arithmetic lives in kernels/*.h; here are only loads, stores and the walk over a block. No
 // include guard on purpose.
 
-// clang-format off: everything is built on vec.h.
+// Everything is built on vec.h, so it comes first.
+// clang-format off
+#include "kernels/vec.h"
 #include "kernels/convert.h"
 #include "kernels/linear.h"
 #include "kernels/philox.h"
 #include "kernels/task_vector.h"
-#include "kernels/vec.h"
 // clang-format on
 
 namespace graft::GRAFT_NS {
