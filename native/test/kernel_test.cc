@@ -200,7 +200,7 @@ class Judge {
  public:
   explicit Judge(const Operation& operation)
       : units_(2.0 * static_cast<double>(operation.inputs.size()) + 8 +
-               (operation.rescale ? 64 : 0)),
+               (operation.rescale || operation.kernel == Kernel::kSlerp ? 64 : 0)),
         format_(ref::FormatOf(operation.output_dtype)) {}
 
   bool Accepts(double got, double want, double scale) const {

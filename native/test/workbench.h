@@ -20,8 +20,8 @@ class TempDirectory {
  public:
   /// Where O_DIRECT and the page cache behave as they do for models.
   enum class Place { kDisk, kMemory };
-  /// kMemory asks for a file system in memory, for tests of arithmetic that write thousands of files; it
-  /// is the usual place where there is none with room.
+  /// kMemory asks for a file system in memory, for tests of arithmetic that write thousands of
+  /// files; it is the usual place where there is none with room.
   explicit TempDirectory(Place place = Place::kDisk);
   ~TempDirectory();
   TempDirectory(const TempDirectory&) = delete;
