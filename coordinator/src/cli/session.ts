@@ -1,5 +1,6 @@
 // What every command shares: where text goes, what Ctrl-C means, how an error ends the process. Data
 // goes to standard output, everything else to standard error.
+import { setMaxListeners } from "node:events";
 import { EXIT, GraftError } from "@graft/proto";
 import { type Config, readConfig } from "../config.js";
 import type { MergeEvent } from "../jobs/events.js";
@@ -34,6 +35,8 @@ export async function runSession(
 ): Promise<void> {
   const { stdout, stderr } = process;
   const abort = new AbortController();
+  // Every call of a merge listens to this one signal; many at once is no leak.
+  setMaxListeners(0, abort.signal);
   const config = readConfig(process.env);
   const renderer = createRenderer({
     isTerminal: stderr.isTTY === true,

@@ -10,8 +10,8 @@ namespace graft::GRAFT_NS {
 /// consecutive elements without a shuffle, on any lane count. The shared bytes come from counter
 /// (group, 1).
 inline constexpr int kRandomGroup = 512;
-inline constexpr int kRandomCounters = 32;
-inline constexpr int kRandomRuns = kRandomGroup / kRandomCounters;
+inline constexpr unsigned kRandomCounters = 32;
+inline constexpr unsigned kRandomRuns = kRandomGroup / kRandomCounters;
 
 /// Low 32 bits of each lane times b, as 64 bits.
 inline Q MultiplyLow(Q a, uint32_t b) {
@@ -46,18 +46,18 @@ struct RandomGroup {
   uint32_t limits[kRandomRuns];
 
   /// Random bytes of the vector of elements that starts at i.
-  U BytesAt(int i) const {
-    const int run = i / kRandomCounters;
+  U BytesAt(unsigned i) const {
+    const unsigned run = i / kRandomCounters;
     return (Load<U>(words[run / 4] + i % kRandomCounters) >> (8 * (run % 4))) & 0xffu;
   }
-  uint32_t LimitAt(int i) const { return limits[i / kRandomCounters]; }
+  uint32_t LimitAt(unsigned i) const { return limits[i / kRandomCounters]; }
 };
 
 /// Draws a group; `keep_below` is the chance of keeping an element times 2^16.
 inline void Draw(uint64_t group, uint64_t key, uint32_t keep_below, RandomGroup* out) {
   const auto key0 = static_cast<uint32_t>(key), key1 = static_cast<uint32_t>(key >> 32);
   const Q zero = {};
-  for (int first = 0; first < kRandomCounters; first += kWideLanes) {
+  for (unsigned first = 0; first < kRandomCounters; first += kWideLanes) {
     // A group's counters never cross a 2^32 border, so the high word is common.
     const uint64_t counter = group * kRandomCounters + static_cast<uint64_t>(first);
     Q words[4] = {WideIota() + (counter & 0xffffffffu), zero + (counter >> 32), zero, zero};
@@ -66,7 +66,7 @@ inline void Draw(uint64_t group, uint64_t key, uint32_t keep_below, RandomGroup*
   }
   Q words[4] = {zero + (group & 0xffffffffu), zero + (group >> 32), zero + 1u, zero};
   Philox(words, key0, key1);
-  for (int run = 0; run < kRandomRuns; ++run) {
+  for (unsigned run = 0; run < kRandomRuns; ++run) {
     const auto low = static_cast<uint32_t>(FirstLane(words[run / 4]) >> (8 * (run % 4))) & 0xffu;
     out->limits[run] = (keep_below >> 8) + (low < (keep_below & 0xffu) ? 1u : 0u);
   }

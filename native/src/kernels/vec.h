@@ -23,11 +23,11 @@ inline U Select(Mask mask, U yes, U no) { return mask ? yes : no; }
 inline F Splat(float x) { return x - F{}; }
 inline U Splat(uint32_t x) { return x - U{}; }
 inline U Max(U a, U b) { return a > b ? a : b; }
-inline constexpr int kWideLanes = GRAFT_LANES / 2;
+inline constexpr unsigned kWideLanes = GRAFT_LANES / 2;
 inline uint64_t FirstLane(Q x) { return x[0]; }
 inline Q WideIota() {
   Q lanes = {};
-  for (int lane = 0; lane < kWideLanes; ++lane) lanes[lane] = static_cast<uint64_t>(lane);
+  for (unsigned lane = 0; lane < kWideLanes; ++lane) lanes[lane] = static_cast<uint64_t>(lane);
   return lanes;
 }
 /// The low half of each 64-bit lane, side by side.
@@ -82,7 +82,7 @@ inline U Select(Mask mask, U yes, U no) { return mask ? yes : no; }
 inline F Splat(float x) { return x; }
 inline U Splat(uint32_t x) { return x; }
 inline U Max(U a, U b) { return a > b ? a : b; }
-inline constexpr int kWideLanes = 1;
+inline constexpr unsigned kWideLanes = 1;
 inline uint64_t FirstLane(Q x) { return x; }
 inline Q WideIota() { return 0; }
 inline void StoreLow(uint32_t* to, Q x) { *to = static_cast<uint32_t>(x); }
