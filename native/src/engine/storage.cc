@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <future>
 #include <optional>
 
 #include "digest/sha256.h"
@@ -166,22 +167,32 @@ Result<FileDigests> DigestFile(const std::string& path, const std::vector<FileSp
   const File& file = opened.value();
   const int64_t size = pin.value().size_bytes;
 
+  // Two buffers: one is digested while the next block arrives.
+  constexpr auto kBufferBytes = static_cast<size_t>(kBlockBytes + 2 * kDirectAlignment);
   Arena arena;
-  uint8_t* memory = arena.Reserve(static_cast<size_t>(kBlockBytes + 2 * kDirectAlignment));
+  uint8_t* memory = arena.Reserve(2 * kBufferBytes);
   if (memory == nullptr) return Status::FromErrno(ENOMEM, path, "allocate buffers");
   IoCounters counters;
+  const auto fetch = [&](int64_t offset) {
+    uint8_t* to = memory + (offset / kBlockBytes % 2 == 0 ? 0 : kBufferBytes);
+    const int64_t length = std::min(kBlockBytes, size - offset);
+    return std::async(std::launch::async, [&file, &counters, offset, length, to] {
+      return file.PreferBuffered(offset, length) ? file.ReadBuffered(offset, length, to, &counters)
+                                                 : file.ReadDirect(offset, length, to, &counters);
+    });
+  };
   Sha256 hash;
   SpanDigester digester(spans);
+  std::future<Status> next;
+  if (size > 0) next = fetch(0);
   for (int64_t offset = 0; offset < size; offset += kBlockBytes) {
+    if (Status status = next.get(); !status.ok()) return status;
     if (*abort) return Status::Error("CANCELLED");
+    if (offset + kBlockBytes < size) next = fetch(offset + kBlockBytes);
+    const uint8_t* block = memory + (offset / kBlockBytes % 2 == 0 ? 0 : kBufferBytes);
     const int64_t length = std::min(kBlockBytes, size - offset);
-    Status status = file.PreferBuffered(offset, length)
-                        ? file.ReadBuffered(offset, length, memory, &counters)
-                        : file.ReadDirect(offset, length, memory, &counters);
-    if (!status.ok()) return status;
-    const auto bytes = std::span<const uint8_t>(memory, static_cast<size_t>(length));
-    if (sha256) hash.Update(bytes);
-    digester.Update(offset, memory, length);
+    if (sha256) hash.Update({block, static_cast<size_t>(length)});
+    digester.Update(offset, block, length);
     progress(offset + length);
   }
   FileDigests digests;
