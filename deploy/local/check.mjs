@@ -1,5 +1,5 @@
-// Everything a change must pass besides its tests: format, lint, types, proto lint, generated code,
-// tidiness rules. All steps run even when one fails; --fix repairs what a tool can repair.
+// Everything a change must pass besides its tests: format, lint, types, proto lint, generated
+// code, tidiness rules, a cross-compilation. All steps run even when one fails; --fix repairs what a tool can repair.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -55,6 +55,31 @@ function tidy() {
   return run(process.execPath, args) === 0;
 }
 
+/** The NEON kernels at least compile; running them needs another machine. Output stays outside the tree. */
+function aarch64() {
+  const compiler = "aarch64-linux-gnu-g++";
+  if (spawnSync(compiler, ["--version"]).status !== 0) {
+    console.log(`SKIPPED: no ${compiler} (Debian: apt-get install g++-aarch64-linux-gnu)`);
+    return true;
+  }
+  const directory = mkdtempSync(join(tmpdir(), "graft-aarch64-"));
+  try {
+    const options = [
+      "-DCMAKE_SYSTEM_NAME=Linux",
+      "-DCMAKE_SYSTEM_PROCESSOR=aarch64",
+      `-DCMAKE_CXX_COMPILER=${compiler}`,
+      "-DGRAFT_ADDON=OFF",
+    ];
+    const configure = ["-S", join(ROOT, "native"), "-B", directory, ...options];
+    const build = ["--build", directory, "--target", "graft_core", "--parallel"];
+    return [configure, build].every((args) => spawnSync("cmake", args, QUIET).status === 0);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+const QUIET = { stdio: ["ignore", "ignore", "inherit"] };
+
 const STEPS = [
   ["format and lint (biome)", biome],
   ["format of native code (clang-format)", clangFormat],
@@ -62,6 +87,7 @@ const STEPS = [
   ["proto lint (buf)", () => buf(["lint"])],
   ["generated code is current", generatedCode],
   ["tidiness rules", tidy],
+  ["native code compiles for aarch64 (NEON)", aarch64],
 ];
 
 if (modifiedMs(join(ROOT, "node_modules", ".package-lock.json")) === 0) setup();

@@ -211,8 +211,9 @@ inline void NormSumsBlock(const float* base, RawBlock x, const PruneSpec& prune,
         for (int v = 0; v < kVectors; ++v) {
           const int at = i + v * GRAFT_LANES;
           F delta = WidenAhead(type, x.bytes, at) - Load<F>(base + at);
-          all[v] += Bits<F>(MagnitudeKey(delta));
-          kept[v] += Bits<F>(MagnitudeKey(rule(delta, at)));
+          F magnitude = Bits<F>(MagnitudeKey(delta));
+          all[v] += magnitude;
+          kept[v] += rule(magnitude, at);  // every rule looks at the magnitude or the place alone
         }
       }
       sums[0] += SumInOrder(all);
