@@ -1,5 +1,6 @@
 // Everything a change must pass besides its tests: format, lint, types, proto lint, generated
-// code, tidiness rules, a cross-compilation. All steps run even when one fails; --fix repairs what a tool can repair.
+// code, tidiness rules, a cross-compilation. All steps run even when one fails; --fix repairs what
+// a tool can repair.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -9,7 +9,18 @@
 #include <type_traits>
 #include <vector>
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define GRAFT_SANITIZED true
+#elif defined(__has_feature)
+#define GRAFT_SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#define GRAFT_SANITIZED false
+#endif
+
 namespace graft::test {
+
+/// Whether this build is instrumented, which makes code slower by an order of magnitude.
+inline constexpr bool kSanitized = GRAFT_SANITIZED;
 
 struct TestCase {
   const char* sentence;

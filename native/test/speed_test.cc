@@ -11,17 +11,6 @@
 #include "cpu/table.h"
 #include "workbench.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define GRAFT_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define GRAFT_SANITIZED 1
-#endif
-#endif
-#if !defined(GRAFT_SANITIZED)
-#define GRAFT_SANITIZED 0
-#endif
-
 namespace graft {
 namespace {
 
@@ -99,7 +88,7 @@ double BestSeconds(const KernelTable& kernels, const Measured& measured, Blocks&
 }
 
 TEST("vector kernels are at least twice as fast as the scalar ones on cached blocks") {
-  if (GRAFT_SANITIZED) {
+  if (test::kSanitized) {
     std::printf("skipped: sanitizers slow scalar and vector code differently\n");
     return;
   }
