@@ -12,8 +12,11 @@
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define GRAFT_SANITIZED true
 #elif defined(__has_feature)
-#define GRAFT_SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
-#else
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define GRAFT_SANITIZED true
+#endif
+#endif
+#ifndef GRAFT_SANITIZED
 #define GRAFT_SANITIZED false
 #endif
 

@@ -396,8 +396,8 @@ TEST("one million tensors are read and one more is refused, quickly") {
   CHECK_EQ(Text(ParseHeader(AsBytes(header(1'000'000)), 0, "f")), "accepted 1000000");
   const std::string hostile = header(1'600'000);
   CHECK(hostile.size() < 99'990'000);
-  // Processor time, so that a busy machine does not fail the test; unoptimised or instrumented code is
-  // 10 times slower.
+  // Processor time, so that a busy machine does not fail the test; unoptimised or instrumented code
+  // is 10 times slower.
 #ifdef __OPTIMIZE__
   constexpr double kSecondsMax = test::kSanitized ? 30 : 2;
 #else
