@@ -1,4 +1,4 @@
-// Philox4x32-10 as its authors define it (Salmon et al., SC 2011), one block at a time, and which
+// Philox4x32-7 as its authors define it (Salmon et al., SC 2011), one block at a time, and which
 // elements a random mask keeps.
 #pragma once
 

@@ -87,7 +87,7 @@ export const Pruning = {
   PRUNING_NONE: 1,
   /** PRUNING_MAGNITUDE - Keep the trunc(density * elements) largest magnitudes; ties go to the lower flat index. */
   PRUNING_MAGNITUDE: 2,
-  /** PRUNING_BERNOULLI - Keep each element with probability density (Philox4x32-10, see native/src/kernels/philox.h). */
+  /** PRUNING_BERNOULLI - Keep each element with probability density (Philox4x32-7, see native/src/kernels/philox.h). */
   PRUNING_BERNOULLI: 3,
   UNRECOGNIZED: -1,
 } as const;
