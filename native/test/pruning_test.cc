@@ -138,8 +138,12 @@ TEST("the kept elements are those of a stable sort by magnitude, whatever the da
       for (size_t i = 0; i < n; ++i) deltas[i] = at(i, random);
       const auto count = static_cast<double>(n);
       // k of 0, 1 (by the floor of one, exactly, truncated), some, n - 1 and n.
-      const std::vector<double> densities = {
-          0, 0.1 / count, 1 / count, 1.9 / count, 0.1, 0.33, 0.5, 0.75, (count - 0.5) / count, 1};
+      std::vector<double> densities = {0,    0.1 / count, 1 / count, 1.9 / count,           0.1,
+                                       0.33, 0.5,         0.75,      (count - 0.5) / count, 1};
+      // The last kept tie may end a chunk or begin the next one.
+      for (const size_t k : {kChunk - 1, kChunk, kChunk + 1, 2 * kChunk}) {
+        if (k < n) densities.push_back((static_cast<double>(k) + 0.5) / count);
+      }
       const std::vector<Deltas> got = Prune(deltas, densities);
       for (size_t d = 0; d < densities.size(); ++d) {
         const std::vector<bool> kept =
