@@ -17,6 +17,10 @@ namespace {
 
 constexpr int64_t kDefaultTileBytes = int64_t{4} << 20;
 constexpr int64_t kTileStep = int64_t{1} << 20;
+/// Enough for a tile of 15 inputs; what is left of the memory keeps inputs between passes, up to a
+/// point where touching fresh memory costs more than reading again.
+constexpr int64_t kScratchBytesMax = int64_t{64} << 20;
+constexpr int64_t kResidentBytesMax = int64_t{1} << 30;
 /// Threads beyond the computing ones; with fewer, a device that answers in milliseconds idles.
 constexpr int kWaitingThreads = 4;
 
@@ -59,9 +63,14 @@ struct Unit {
 class ThreadedEngine final : public Engine {
  public:
   ThreadedEngine(const EngineOptions& options, const KernelTable* kernels)
-      : options_(options), kernels_(kernels), gate_(options.thread_count) {
-    const int count = options.thread_count + kWaitingThreads;
-    scratch_bytes_max_ = options.buffer_bytes_max / count;
+      : options_(options),
+        kernels_(kernels),
+        gate_(options.thread_count),
+        scratch_bytes_max_(
+            std::min(options.buffer_bytes_max / ThreadCount(options), kScratchBytesMax)),
+        resident_(std::min(options.buffer_bytes_max - scratch_bytes_max_ * ThreadCount(options),
+                           kResidentBytesMax)) {
+    const int count = ThreadCount(options);
     // With little memory the output takes no more than its share.
     const int64_t share = std::max(scratch_bytes_max_ / 4 / kTileStep * kTileStep, kTileStep);
     tile_bytes_ = std::min(options.tile_bytes, share);
@@ -95,6 +104,9 @@ class ThreadedEngine final : public Engine {
   std::string isa() const override { return std::string(kernels_->isa); }
 
  private:
+  static int ThreadCount(const EngineOptions& options) {
+    return options.thread_count + kWaitingThreads;
+  }
   Status Prepare(const Task& task, TaskRun* run);
   void Work(Scratch& scratch);
   void RunUnit(const Unit& unit, Scratch& scratch);
@@ -105,7 +117,8 @@ class ThreadedEngine final : public Engine {
   const KernelTable* const kernels_;
   Gate gate_;
   IoCounters io_;
-  int64_t scratch_bytes_max_ = 0;
+  const int64_t scratch_bytes_max_;
+  ResidentPool resident_;
   int64_t tile_bytes_ = 0;
   int writers_max_ = 0;
 
@@ -141,6 +154,7 @@ Status ThreadedEngine::Prepare(const Task& task, TaskRun* run) {
   context.abort = run->abort.get();
   context.tile_bytes = tile_bytes_;
   context.scratch_bytes_max = scratch_bytes_max_;
+  context.resident = &resident_;
   for (const Operation& operation : task.operations) {
     OperationRun& added = run->operations.emplace_back(operation, context);
     if (Status status = added.Check(); !status.ok()) return status;

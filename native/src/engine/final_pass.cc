@@ -45,9 +45,8 @@ void OperationRun::PrepareFinal() {
 }
 
 Status OperationRun::RunFinal(Range range, Scratch& scratch) {
-  InputReader reader(op_, *context_.inputs, context_.counters);
-  const int64_t input_room =
-      std::min(SubElements(true), range.count) * reader.BytesPerElement() + reader.Slack();
+  InputReader reader(op_, *context_.inputs, context_.counters, &kept_);
+  const int64_t input_room = InputRoom(std::min(SubElements(true), range.count));
   uint8_t* memory = scratch.arena.Reserve(static_cast<size_t>(OutputRoom() + input_room));
   if (memory == nullptr) return Status::FromErrno(ENOMEM, op_.stream_name, "allocate buffers");
   uint8_t* out = memory + FirstDestinationOffset(range) % kDirectAlignment;

@@ -1,37 +1,52 @@
 #include "engine/input_reader.h"
 
-#include <utility>
+#include <algorithm>
 
 namespace graft {
 
 InputReader::InputReader(const Operation& operation, const std::vector<File>& files,
-                         IoCounters* counters)
+                         IoCounters* counters, KeptInputs* kept)
     : op_(operation),
       files_(files),
       counters_(counters),
+      kept_(kept),
       places_(operation.inputs.size()),
       data_(operation.inputs.size()) {
   for (const OperationInput& input : operation.inputs) {
     element_bytes_.push_back(FindDtype(input.dtype)->size_bytes);
-    bytes_per_element_ += element_bytes_.back();
   }
 }
 
-bool InputReader::Plan::AnyDirect() const {
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    if (wanted[i] && !buffered[i]) return true;
-  }
-  return false;
+int64_t InputReader::FileOffset(size_t input, int64_t element) const {
+  return op_.inputs[input].offset_bytes + element * element_bytes_[input];
 }
 
-InputReader::Plan InputReader::Choose(Range range, std::vector<bool> wanted) const {
-  Plan plan{std::move(wanted), std::vector<bool>(op_.inputs.size(), true)};
-  for (size_t i = 0; i < op_.inputs.size(); ++i) {
-    if (!plan.wanted[i]) continue;
-    const OperationInput& input = op_.inputs[i];
-    const File& file = files_[static_cast<size_t>(input.file)];
-    plan.buffered[i] = file.PreferBuffered(input.offset_bytes + range.first * element_bytes_[i],
-                                           range.count * element_bytes_[i]);
+const File& InputReader::FileOf(size_t input) const {
+  return files_[static_cast<size_t>(op_.inputs[input].file)];
+}
+
+bool InputReader::AnyDirect(const Plan& plan) {
+  return std::find(plan.begin(), plan.end(), Way::kDirect) != plan.end();
+}
+
+Result<InputReader::Plan> InputReader::Choose(Range unit, const std::vector<bool>& wanted) {
+  Plan plan(op_.inputs.size(), Way::kNotWanted);
+  for (size_t i = 0; i < plan.size(); ++i) {
+    if (!wanted[i]) continue;
+    const int64_t offset = FileOffset(i, unit.first);
+    const int64_t length = unit.count * element_bytes_[i];
+    if (kept_->Has(i, unit.first)) {
+      plan[i] = Way::kKept;
+    } else if (FileOf(i).PreferBuffered(offset, length)) {
+      plan[i] = Way::kBuffered;
+    } else if (!kept_->Keeps(i) || !kept_->IsUnit(unit)) {
+      plan[i] = Way::kDirect;
+    } else {
+      Status status = FileOf(i).ReadDirect(offset, length, kept_->PageOf(i, unit.first), counters_);
+      if (!status.ok()) return status;
+      kept_->SetLoaded(i, unit.first);
+      plan[i] = Way::kKept;
+    }
   }
   return plan;
 }
@@ -46,11 +61,11 @@ void InputReader::Begin(uint8_t* memory, int64_t count) {
 
 Status InputReader::ReadDirect(const Plan& plan, Range range) {
   for (size_t i = 0; i < places_.size(); ++i) {
-    if (!plan.wanted[i] || plan.buffered[i]) continue;
-    const OperationInput& input = op_.inputs[i];
-    const int64_t offset = input.offset_bytes + range.first * element_bytes_[i];
-    Status status = files_[static_cast<size_t>(input.file)].ReadDirect(
-        offset, range.count * element_bytes_[i], places_[i], counters_);
+    if (plan[i] == Way::kKept) data_[i] = kept_->ByteOf(i, range.first);
+    if (plan[i] != Way::kDirect) continue;
+    const int64_t offset = FileOffset(i, range.first);
+    Status status =
+        FileOf(i).ReadDirect(offset, range.count * element_bytes_[i], places_[i], counters_);
     if (!status.ok()) return status;
     data_[i] = places_[i] + offset % kDirectAlignment;
   }
@@ -59,11 +74,9 @@ Status InputReader::ReadDirect(const Plan& plan, Range range) {
 
 Status InputReader::ReadBuffered(const Plan& plan, Range range) {
   for (size_t i = 0; i < places_.size(); ++i) {
-    if (!plan.wanted[i] || !plan.buffered[i]) continue;
-    const OperationInput& input = op_.inputs[i];
-    const int64_t offset = input.offset_bytes + range.first * element_bytes_[i];
-    Status status = files_[static_cast<size_t>(input.file)].ReadBuffered(
-        offset, range.count * element_bytes_[i], places_[i], counters_);
+    if (plan[i] != Way::kBuffered) continue;
+    Status status = FileOf(i).ReadBuffered(FileOffset(i, range.first),
+                                           range.count * element_bytes_[i], places_[i], counters_);
     if (!status.ok()) return status;
     data_[i] = places_[i];
   }

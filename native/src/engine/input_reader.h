@@ -1,4 +1,4 @@
-// Reads ranges of an operation's inputs into a thread's arena, each the cheaper way: resident bytes
+// Reads ranges of an operation's inputs into a thread's arena, each the cheaper way: cached bytes
 // through the page cache (copying costs CPU, so inside the gate), others with O_DIRECT (sleeps, so
 // outside it).
 #pragma once
@@ -7,33 +7,25 @@
 #include <vector>
 
 #include "engine/file_io.h"
+#include "engine/kept_inputs.h"
+#include "engine/range.h"
 #include "graft/task.h"
 
 namespace graft {
 
-/// A run of elements [first, first + count) of the tensor.
-struct Range {
-  int64_t first = 0;
-  int64_t count = 0;
-};
-
 class InputReader {
  public:
-  InputReader(const Operation& operation, const std::vector<File>& files, IoCounters* counters);
+  InputReader(const Operation& operation, const std::vector<File>& files, IoCounters* counters,
+              KeptInputs* kept);
 
   int64_t ElementBytes(size_t input) const { return element_bytes_[input]; }
-  /// Bytes of arena one element of every input takes, and the fixed slack on top.
-  int64_t BytesPerElement() const { return bytes_per_element_; }
-  int64_t Slack() const {
-    return static_cast<int64_t>(element_bytes_.size()) * 2 * kDirectAlignment;
-  }
+  /// How an input's bytes of one unit get into memory.
+  enum class Way { kNotWanted, kKept, kBuffered, kDirect };
+  using Plan = std::vector<Way>;
 
-  /// One plan for a unit: how each wanted input is read, decided once.
-  struct Plan {
-    std::vector<bool> wanted, buffered;
-    bool AnyDirect() const;
-  };
-  Plan Choose(Range range, std::vector<bool> wanted) const;
+  /// Decides for a unit; what is to be kept for later passes is read here.
+  Result<Plan> Choose(Range unit, const std::vector<bool>& wanted);
+  static bool AnyDirect(const Plan& plan);
 
   /// Places for `count` elements of each input in `memory`; data[i] is set by the reads below.
   void Begin(uint8_t* memory, int64_t count);
@@ -43,11 +35,14 @@ class InputReader {
   const uint8_t* data(size_t input) const { return data_[input]; }
 
  private:
+  int64_t FileOffset(size_t input, int64_t element) const;
+  const File& FileOf(size_t input) const;
+
   const Operation& op_;
   const std::vector<File>& files_;
   IoCounters* counters_;
+  KeptInputs* kept_;
   std::vector<int64_t> element_bytes_;
-  int64_t bytes_per_element_ = 0;
   std::vector<uint8_t*> places_;
   std::vector<const uint8_t*> data_;
 };

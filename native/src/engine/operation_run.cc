@@ -15,13 +15,15 @@ OperationRun::OperationRun(const Operation& operation, const RunContext& context
     : op_(operation),
       context_(context),
       output_bytes_(FindDtype(operation.output_dtype)->size_bytes),
+      unit_elements_(std::max(context.tile_bytes / output_bytes_ / kChunkElements * kChunkElements,
+                              kChunkElements)),
       chunk_count_(CeilDiv(operation.element_count, kChunkElements)),
+      kept_(operation, unit_elements_, context.resident),
       output_digest_(operation.element_count * FindDtype(operation.output_dtype)->size_bytes),
       non_finite_(operation.inputs.size() + 1) {
-  const int64_t tile = context.tile_bytes / output_bytes_ / kChunkElements * kChunkElements;
-  unit_elements_ = std::max(tile, kChunkElements);
   for (const OperationInput& input : op_.inputs) {
-    if (op_.kernel == Kernel::kCopy) break;
+    input_bytes_ += FindDtype(input.dtype)->size_bytes;
+    if (op_.kernel == Kernel::kCopy) continue;
     input_digests_.emplace_back(op_.element_count * FindDtype(input.dtype)->size_bytes);
   }
   if (op_.kernel == Kernel::kSlerp) {
@@ -42,8 +44,7 @@ OperationRun::OperationRun(const Operation& operation, const RunContext& context
 
 Status OperationRun::Check() const {
   if (SubElements(true) >= kChunkElements) return Status::Ok();
-  const InputReader reader(op_, *context_.inputs, context_.counters);
-  const int64_t needed = OutputRoom() + reader.Slack() + kChunkElements * reader.BytesPerElement();
+  const int64_t needed = OutputRoom() + InputRoom(kChunkElements);
   return Status::Error("MEMORY_TOO_SMALL",
                        {{"given", std::to_string(context_.scratch_bytes_max) + " bytes a thread"},
                         {"needed", std::to_string(needed) + " bytes a thread"},
@@ -60,10 +61,14 @@ Range OperationRun::UnitRange(int unit) const {
   return {op_.element_start + at, std::min(unit_elements_, op_.element_count - at)};
 }
 
+int64_t OperationRun::InputRoom(int64_t elements) const {
+  const auto inputs = static_cast<int64_t>(op_.inputs.size());
+  return elements * input_bytes_ + inputs * 2 * kDirectAlignment;
+}
+
 int64_t OperationRun::SubElements(bool direct) const {
-  const InputReader reader(op_, *context_.inputs, context_.counters);
-  const int64_t room = context_.scratch_bytes_max - OutputRoom() - reader.Slack();
-  int64_t elements = room / reader.BytesPerElement() / kChunkElements * kChunkElements;
+  const int64_t room = context_.scratch_bytes_max - OutputRoom() - InputRoom(0);
+  int64_t elements = room / input_bytes_ / kChunkElements * kChunkElements;
   if (!direct) elements = std::min(elements, kBufferedSubElements);
   return std::min(elements, unit_elements_);
 }
@@ -130,7 +135,10 @@ bool OperationRun::FinishPass() {
     if (pass == Pass::kTies && state.TiesOpen()) state.FinishTies();
     if (pass == Pass::kNorms && state.Pruned()) state.FinishNorms();
   }
-  if (pass == Pass::kFinal) return false;
+  if (pass == Pass::kFinal) {
+    kept_.End();
+    return false;
+  }
   do {
     ++pass_;
   } while (!PassNeeded(passes_[pass_]));

@@ -14,6 +14,7 @@
 #include "engine/file_io.h"
 #include "engine/gate.h"
 #include "engine/input_reader.h"
+#include "engine/kept_inputs.h"
 #include "engine/pruning.h"
 #include "engine/scratch.h"
 #include "graft/task.h"
@@ -30,6 +31,7 @@ struct RunContext {
   const std::atomic<bool>* abort = nullptr;
   int64_t tile_bytes = 0;
   int64_t scratch_bytes_max = 0;
+  ResidentPool* resident = nullptr;
 };
 
 class OperationRun {
@@ -65,6 +67,7 @@ class OperationRun {
   // operation_run.cc: the walk over passes, units and sub-ranges.
   Range UnitRange(int unit) const;
   int64_t SubElements(bool direct) const;
+  int64_t InputRoom(int64_t elements) const;
   std::vector<bool> WantedInputs() const;
   bool PassNeeded(Pass pass) const;
   template <typename Body>
@@ -94,9 +97,11 @@ class OperationRun {
 
   const Operation& op_;
   const RunContext context_;
-  int64_t output_bytes_ = 0;  // per element
-  int64_t unit_elements_ = 0;
-  int64_t chunk_count_ = 0;
+  const int64_t output_bytes_;  // per element
+  int64_t input_bytes_ = 0;     // per element, of all inputs
+  const int64_t unit_elements_;
+  const int64_t chunk_count_;
+  KeptInputs kept_;
   std::vector<Pass> passes_;
   size_t pass_ = 0;
 
@@ -115,8 +120,11 @@ class OperationRun {
 /// Calls body(sub) for every sub-range with its inputs in memory and the gate held.
 template <typename Body>
 Status OperationRun::ForEachSubRange(Range range, InputReader& reader, uint8_t* memory, Body body) {
-  const InputReader::Plan plan = reader.Choose(range, WantedInputs());
-  const int64_t step = SubElements(plan.AnyDirect());
+  if (!Writes()) kept_.Begin(*context_.inputs);
+  Result<InputReader::Plan> chosen = reader.Choose(range, WantedInputs());
+  if (!chosen.ok()) return chosen.status();
+  const InputReader::Plan& plan = chosen.value();
+  const int64_t step = SubElements(InputReader::AnyDirect(plan));
   reader.Begin(memory, std::min(step, range.count));
   for (int64_t at = 0; at < range.count; at += step) {
     if (*context_.abort) return Status::Error("CANCELLED");

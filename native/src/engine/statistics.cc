@@ -15,9 +15,9 @@ int BlockCount(int64_t left) { return static_cast<int>(std::min<int64_t>(kBlockE
 }  // namespace
 
 Status OperationRun::RunStatistics(Range range, Scratch& scratch) {
-  InputReader reader(op_, *context_.inputs, context_.counters);
+  InputReader reader(op_, *context_.inputs, context_.counters, &kept_);
   uint8_t* memory = scratch.arena.Reserve(static_cast<size_t>(
-      std::min(SubElements(true), range.count) * reader.BytesPerElement() + reader.Slack()));
+      InputRoom(std::min(SubElements(true), range.count))));
   if (memory == nullptr) return Status::FromErrno(ENOMEM, op_.stream_name, "allocate buffers");
   const std::vector<bool> wanted = WantedInputs();
   return ForEachSubRange(range, reader, memory, [&](Range sub) {
@@ -111,9 +111,8 @@ Status OperationRun::RunTieScan(size_t input, Scratch& scratch) {
   PruningState& state = prunings_[input - 1];
   const int64_t first = state.tie_chunk() * kChunkElements;
   const Range chunk{first, std::min(kChunkElements, op_.element_count - first)};
-  InputReader reader(op_, *context_.inputs, context_.counters);
-  uint8_t* memory = scratch.arena.Reserve(
-      static_cast<size_t>(chunk.count * reader.BytesPerElement() + reader.Slack()));
+  InputReader reader(op_, *context_.inputs, context_.counters, &kept_);
+  uint8_t* memory = scratch.arena.Reserve(static_cast<size_t>(InputRoom(chunk.count)));
   if (memory == nullptr) return Status::FromErrno(ENOMEM, op_.stream_name, "allocate buffers");
   int64_t left = state.ties_in_chunk();
   return ForEachSubRange(chunk, reader, memory, [&](Range sub) {
