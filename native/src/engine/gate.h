@@ -1,17 +1,16 @@
 // Bounds how many engine threads compute at once. A thread leaves the gate while it waits for the
 // device, so that reads, arithmetic and writes of different units overlap without a pipeline of
-// queues.
+// queues. Not std::counting_semaphore: GCC 12's can sleep forever (GCC bug 104928).
 #pragma once
 
-#include <semaphore>
+#include <condition_variable>
+#include <mutex>
 
 namespace graft {
 
 class Gate {
  public:
-  explicit Gate(int count) : permits_(count) {}
-  void Enter() { permits_.acquire(); }
-  void Leave() { permits_.release(); }
+  explicit Gate(int count) : free_(count) {}
 
   /// Holds a permit for a scope.
   class Pass {
@@ -26,7 +25,22 @@ class Gate {
   };
 
  private:
-  std::counting_semaphore<1024> permits_;
+  void Enter() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    left_.wait(lock, [this] { return free_ > 0; });
+    --free_;
+  }
+  void Leave() {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      ++free_;
+    }
+    left_.notify_one();
+  }
+
+  std::mutex mutex_;
+  std::condition_variable left_;
+  int free_;
 };
 
 }  // namespace graft
