@@ -13,7 +13,7 @@ import { toErrorDetail } from "../errors.js";
 import { inputDigests, nonFiniteReports, outputDigests, toNativeTask } from "./task.js";
 
 /** One task computes while the next one's reads already run. */
-const TASKS_AT_ONCE = 2;
+const TASKS_AT_ONCE = 6;
 const PROGRESS_INTERVAL_MS = 100;
 export const DRAINING = "draining, takes no more tasks";
 
