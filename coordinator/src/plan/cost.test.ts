@@ -32,3 +32,16 @@ test("the peak keeps to the limit, but never below what is needed", () => {
   assert.equal(peakMemoryBytes(plan, 16, 1), minimumMemoryBytes(plan, 16));
   assert.ok(peakMemoryBytes(plan, 2, 1e12) < 1e9);
 });
+
+test("a method that looks twice may keep its inputs, up to 1 GiB", () => {
+  const slerp = (elements: number) => {
+    const tensors = [{ name: "w", shape: [elements] }];
+    const models = ["a", "b"].map((reference) => inventModel({ reference, tensors }));
+    const recipe = "merge_method: slerp\nbase_model: a\nparameters: {t: 0.5}\n";
+    return planOf(`${recipe}models: [{model: a}, {model: b}]`, models);
+  };
+  const [once, twice] = [planFor(2, 1e9), slerp(1e9)];
+  const more = peakMemoryBytes(twice, 2, 1e12) - peakMemoryBytes(once, 2, 1e12);
+  assert.equal(more, 1024 * MIB);
+  assert.ok(peakMemoryBytes(slerp(10), 2, 1e12) - peakMemoryBytes(planFor(2, 10), 2, 1e12) < 100);
+});
