@@ -103,6 +103,39 @@ TEST("inputs kept between passes give the same bytes and are read from the devic
   }
 }
 
+TEST("kept units share no memory, though they share the page of the file on their border") {
+  const Models models;
+  const Operation merge = models.Merge(Kernel::kSlerp, Pruning::kNone);
+  constexpr int64_t kUnit = 3 * kChunkElements;
+  std::vector<File> files;
+  for (const TaskFile& pin : models.pins) {
+    test::Evict(pin.path);
+    Result<File> file = File::OpenInput(pin, true);
+    CHECK(file.ok());
+    if (file.ok()) files.push_back(std::move(file.value()));
+  }
+  ResidentPool pool(64 * kMiB);
+  KeptInputs kept(merge, kUnit, &pool);
+  kept.Begin(files);
+  if (!kept.Keeps(0) || !kept.Keeps(1)) {
+    std::printf("skipped: this file system does not let go of cached pages\n");
+    return;
+  }
+  const uint8_t* free_from = nullptr;  // behind all pages of the unit before
+  for (size_t input = 0; input < 2; ++input) {
+    for (int64_t first = 0; first < kElements; first += kUnit) {
+      const int64_t last = std::min(first + kUnit, kElements) - 1;
+      const uint8_t* pages = kept.PageOf(input, first);
+      CHECK(pages >= free_from);
+      CHECK_EQ((kept.ByteOf(input, first) - pages) % 4096,
+               (models.offsets[input] + 2 * first) % 4096);
+      CHECK_EQ(kept.ByteOf(input, last) - kept.ByteOf(input, first), 2 * (last - first));
+      const int64_t used = kept.ByteOf(input, last) + 2 - pages;
+      free_from = pages + (used + 4095) / 4096 * 4096;
+    }
+  }
+}
+
 TEST("a pool lends what fits, takes it back and makes room for larger pieces") {
   ResidentPool pool(32 * kMiB);
   ResidentPool::Lease first = pool.TryTake(20 * kMiB);

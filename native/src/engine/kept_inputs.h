@@ -1,5 +1,6 @@
-// The inputs of one operation that stay in memory from its first pass to its last. Each is an image
-// of its range of the file, so that whole pages can be read straight into it.
+// The inputs of one operation that stay in memory from its first pass to its last. Each unit has a
+// place of its own, in whole pages of the file: the page on a border is read for both its units, by
+// two threads at once.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +30,8 @@ class KeptInputs {
   /// Whether the range is one whole unit, the only thing that can be loaded.
   bool IsUnit(Range range) const;
 
-  /// Where the page of the element's first byte is in the image, and where the byte itself is.
-  uint8_t* PageOf(size_t input, int64_t element) const;
+  /// Where the page of the unit's first byte is in memory, and where an element's first byte is.
+  uint8_t* PageOf(size_t input, int64_t unit_first) const;
   const uint8_t* ByteOf(size_t input, int64_t element) const;
 
   /// After the last pass.
@@ -39,9 +40,10 @@ class KeptInputs {
  private:
   struct Image {
     uint8_t* memory = nullptr;
-    int64_t file_start = 0;  // of the image's first byte; whole pages
+    int64_t unit_bytes = 0;  // from one unit's place to the next
   };
   int64_t FileOffset(size_t input, int64_t element) const;
+  int64_t Unit(int64_t element) const;
   size_t Slot(size_t input, int64_t element) const;
 
   const Operation& op_;
