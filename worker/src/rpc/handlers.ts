@@ -24,7 +24,7 @@ import type { ServerDuplexStream } from "@grpc/grpc-js";
 import { toStatus } from "../errors.js";
 import { describeModel } from "../models/describe.js";
 import { checkDirectory, copySideFile, joinPlain } from "../output/files.js";
-import { createTaskStream, DRAINING, type TaskStream } from "../run/stream.js";
+import { createTaskStream, DRAINING, TASKS_AT_ONCE, type TaskStream } from "../run/stream.js";
 import { toNativeFile } from "../run/task.js";
 import { type ResponseStream, serverStream, unary } from "./adapt.js";
 
@@ -77,6 +77,7 @@ export function createWorkerService(options: WorkerServiceOptions): WorkerServic
       return;
     }
     const stream = createTaskStream({
+      taskCountMax: TASKS_AT_ONCE,
       engine,
       workerId: facts.workerId,
       send: (response) => call.write(response),

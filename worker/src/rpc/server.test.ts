@@ -31,6 +31,7 @@ import {
 import { service as healthService } from "grpc-health-check";
 import { readConfig } from "../config.js";
 import { ERROR_TRAILER } from "../errors.js";
+import { TASKS_AT_ONCE } from "../run/stream.js";
 import { floatFile, SKIP_WITHOUT_ADDON, temporaryFolder, writeTree } from "../test-models.js";
 import { startWorker, type Worker } from "./server.js";
 
@@ -268,7 +269,7 @@ test("describe, prepare, run, sync and digest make a file of the right bytes", {
     ["0/model.safetensors/w", "0/model.safetensors/w", "1/model.safetensors/w"],
   );
   for (const { span } of done.inputs) assert.deepEqual(sizes(span), [0n, BigInt(4 * COUNT)]);
-  assert.deepEqual(messages[0], { $case: "credits", value: { count: 2 } });
+  assert.deepEqual(messages[0], { $case: "credits", value: { count: TASKS_AT_ONCE } });
   const progress = messages.findLast((message) => message?.$case === "progress");
   assert.ok(progress?.$case === "progress");
   assert.ok(progress.value.writtenBytes >= BigInt(3 * 4 * COUNT));

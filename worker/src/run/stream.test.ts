@@ -31,6 +31,7 @@ function start(): {
   const responses: RunTasksResponse[] = [];
   let readBytes = 100n;
   const stream = createTaskStream({
+    taskCountMax: 2,
     engine: {
       runTask: (_task, { signal } = {}) =>
         new Promise((resolve, reject) => {

@@ -12,8 +12,8 @@ import {
 import { toErrorDetail } from "../errors.js";
 import { inputDigests, nonFiniteReports, outputDigests, toNativeTask } from "./task.js";
 
-/** One task computes while the next one's reads already run. */
-const TASKS_AT_ONCE = 6;
+/** Enough that the engine has work while finished tasks wait for the coordinator's journal. */
+export const TASKS_AT_ONCE = 6;
 const PROGRESS_INTERVAL_MS = 100;
 export const DRAINING = "draining, takes no more tasks";
 
@@ -22,6 +22,7 @@ type Message = NonNullable<RunTasksResponse["message"]>;
 export interface TaskStreamOptions {
   readonly engine: Pick<Engine, "runTask" | "counters">;
   readonly workerId: string;
+  readonly taskCountMax: number;
   readonly send: (response: RunTasksResponse) => void;
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
@@ -41,7 +42,7 @@ interface RunningTask {
 
 /** Grants the first credits at once. Disposing aborts every task; nothing is sent from then on. */
 export function createTaskStream(options: TaskStreamOptions): TaskStream {
-  const { engine, workerId } = options;
+  const { engine, workerId, taskCountMax } = options;
   const running = new Map<string, RunningTask>();
   const start = engine.counters();
   let state: "open" | "draining" | "closed" = "open";
@@ -59,7 +60,7 @@ export function createTaskStream(options: TaskStreamOptions): TaskStream {
     const key = keyOf(assignment.task?.taskId ?? "", assignment.epoch);
     // The same assignment again is the same work: its one answer is on its way.
     if (running.has(key)) return;
-    if (state !== "open" || running.size >= TASKS_AT_ONCE) {
+    if (state !== "open" || running.size >= taskCountMax) {
       const problem = state === "open" ? "has given no credit for another task" : DRAINING;
       send(toFailed(assignment, new GraftError("WORKER_LOST", { worker: workerId, problem })));
       return;
@@ -80,7 +81,7 @@ export function createTaskStream(options: TaskStreamOptions): TaskStream {
     await Promise.all([...running.values()].map(({ finished }) => finished));
   };
 
-  send({ $case: "credits", value: { count: TASKS_AT_ONCE } });
+  send({ $case: "credits", value: { count: taskCountMax } });
   return {
     handle: ({ message }) => {
       if (message?.$case === "assign") assign(message.value);
