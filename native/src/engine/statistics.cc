@@ -16,8 +16,8 @@ int BlockCount(int64_t left) { return static_cast<int>(std::min<int64_t>(kBlockE
 
 Status OperationRun::RunStatistics(Range range, Scratch& scratch) {
   InputReader reader(op_, *context_.inputs, context_.counters, &kept_);
-  uint8_t* memory = scratch.arena.Reserve(static_cast<size_t>(
-      InputRoom(std::min(SubElements(true), range.count))));
+  uint8_t* memory = scratch.arena.Reserve(
+      static_cast<size_t>(InputRoom(std::min(SubElements(true), range.count))));
   if (memory == nullptr) return Status::FromErrno(ENOMEM, op_.stream_name, "allocate buffers");
   const std::vector<bool> wanted = WantedInputs();
   return ForEachSubRange(range, reader, memory, [&](Range sub) {
