@@ -57,7 +57,8 @@ const char* CheckIndices(const Task& task) {
   for (const Operation& operation : task.operations) {
     if (operation.inputs.empty() || operation.destinations.empty()) return "an operation is empty";
     if (FindDtype(operation.output_dtype) == nullptr) return "unknown output dtype";
-    if (operation.element_count < 0 || operation.element_start % kChunkElements != 0) {
+    if (operation.element_count < 0 || operation.element_start < 0 ||
+        operation.element_start % kChunkElements != 0) {
       return "element range out of bounds";
     }
     for (const OperationInput& input : operation.inputs) {
@@ -80,7 +81,8 @@ const char* CheckIndices(const Task& task) {
     if (operation.kernel == Kernel::kSlerp && operation.inputs.size() != 2) {
       return "slerp takes two inputs";
     }
-    const bool whole = operation.element_count == operation.tensor_element_count;
+    const bool whole =
+        operation.element_start == 0 && operation.element_count == operation.tensor_element_count;
     if (!whole && (operation.kernel == Kernel::kSlerp || operation.kernel == Kernel::kTaskVector)) {
       return "an operation with statistics takes the whole tensor";
     }
