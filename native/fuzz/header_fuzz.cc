@@ -39,13 +39,13 @@ void CheckAccepted(const graft::Header& header, uint64_t data_start, uint64_t da
     const graft::DtypeInfo* dtype = graft::FindDtype(tensor.dtype);
     Require(dtype != nullptr, "the dtype is in the table");
     Require(tensor.shape.size() <= graft::kRankMax, "the rank is in bounds");
-    unsigned __int128 size = dtype->size_bytes;
+    unsigned __int128 count = 1;  // elements first, as a later 0 hides what only bytes would exceed
     for (const int64_t dimension : tensor.shape) {
       Require(dimension >= 0 && dimension <= int64_t{1} << 48, "dimensions are in bounds");
-      size *= static_cast<uint64_t>(dimension);
-      Require(size >> 64 == 0, "the size fits in 64 bits");
+      count *= static_cast<uint64_t>(dimension);
+      Require(count >> 64 == 0, "the count fits in 64 bits");
     }
-    Require(size == tensor.length_bytes, "the shape gives the length");
+    Require(count * dtype->size_bytes == tensor.length_bytes, "the shape gives the length");
     Require(tensor.offset_bytes - data_start <= data_bytes, "tensors begin in the data");
     const uint64_t space = data_bytes - (tensor.offset_bytes - data_start);
     Require(tensor.length_bytes <= space, "tensors end in the data");
