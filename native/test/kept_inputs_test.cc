@@ -116,7 +116,7 @@ TEST("kept units share no memory, though they share the page of the file on thei
   }
   ResidentPool pool(64 * kMiB);
   KeptInputs kept(merge, kUnit, &pool);
-  kept.Begin(files);
+  kept.Begin(files, true);
   if (!kept.Keeps(0) || !kept.Keeps(1)) {
     std::printf("skipped: this file system does not let go of cached pages\n");
     return;

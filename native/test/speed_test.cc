@@ -55,13 +55,13 @@ const Measured kMeasured[] = {
      [](const KernelTable& k, Blocks& b) {
        SlerpSums sums;
        k.slerp_sums(b.raw[0], b.raw[1], &sums);
-       b.to[0] = static_cast<float>(sums.dot);
+       b.to[0] = static_cast<float>(sums.dot[0]);
      }},
     {"norm_sums",
      [](const KernelTable& k, Blocks& b) {
        NormSums sums;
-       k.norm_sums(b.base, b.raw[1], b.chance, 0, sums.sums);
-       b.to[0] = static_cast<float>(sums.sums[1]);
+       k.norm_sums(b.base, b.raw[1], b.chance, 0, &sums);
+       b.to[0] = static_cast<float>(sums.kept[1]);
      }},
     {"combine",
      [](const KernelTable& k, Blocks& b) {

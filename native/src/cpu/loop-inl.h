@@ -13,8 +13,6 @@
 
 namespace graft::GRAFT_NS {
 
-/// Lanes of every reduction, whatever the vector width: the sum tree is part of the result.
-inline constexpr int kSumLanes = 16;
 /// Inputs whose random bytes are drawn ahead of one pass over a block.
 inline constexpr int kInputBatch = 16;
 
@@ -38,12 +36,11 @@ F WidenAt(Type, const void* bytes, int i) {
   return Type::Widen(static_cast<const char*>(bytes) + i * Type::kSize);
 }
 
-/// The same, asking for the bytes one block further on: with many inputs in turn the hardware's
-/// prefetch starts anew in every block.
+/// Asks for the bytes one block further on: with many inputs in turn the hardware's prefetch starts
+/// anew in every block.
 template <typename Type>
-F WidenAhead(Type type, const void* bytes, int i) {
+void PrefetchAhead(Type, const void* bytes, int i) {
   __builtin_prefetch(static_cast<const char*>(bytes) + (i + kBlockElements) * Type::kSize);
-  return WidenAt(type, bytes, i);
 }
 
 inline bool Widen(RawBlock from, float* to) {
@@ -119,33 +116,39 @@ inline bool LinearBlock(const RawBlock* inputs, const float* weights, int input_
                   [&](auto type) { return LinearUniform(type, inputs, weights, input_count, to); });
 }
 
-/// Sum of 16 float lanes in lane order, as float64.
-inline double SumInOrder(const F* lanes) {
-  float values[kSumLanes];
-  std::memcpy(values, lanes, sizeof(values));
-  double sum = 0;
-  for (int lane = 0; lane < kSumLanes; ++lane) sum += static_cast<double>(values[lane]);
-  return sum;
-}
+/// Float sums within a block, two for every lane: one addition can start while another is under
+/// way.
+struct BlockSums {
+  static constexpr int kStep = 2 * kSumLanes;  // elements
+  static constexpr int kVectors = kStep / GRAFT_LANES;
+  F sums[kVectors] = {};
 
-/// 32 additions a lane in float32 lose nothing that the angle would show; blocks add up in float64.
+  void AddTo(double* lanes) const {
+    float values[kStep];
+    std::memcpy(values, sums, sizeof(values));
+    for (int lane = 0; lane < kSumLanes; ++lane) {
+      lanes[lane] += static_cast<double>(values[lane] + values[lane + kSumLanes]);
+    }
+  }
+};
+
+/// 16 additions a lane in float32 lose nothing that the angle would show; blocks add up in float64.
 template <typename Base, typename Other>
 void SlerpSumsAs(Base base_type, const void* base, Other other_type, const void* other,
                  SlerpSums* sums) {
-  constexpr int kVectors = kSumLanes / GRAFT_LANES;
-  F dot[kVectors] = {}, aa[kVectors] = {}, bb[kVectors] = {};
-  for (int i = 0; i < kBlockElements; i += kSumLanes) {
-    for (int v = 0; v < kVectors; ++v) {
+  BlockSums dot, aa, bb;
+  for (int i = 0; i < kBlockElements; i += BlockSums::kStep) {
+    for (int v = 0; v < BlockSums::kVectors; ++v) {
       F a = WidenAt(base_type, base, i + v * GRAFT_LANES);
       F b = WidenAt(other_type, other, i + v * GRAFT_LANES);
-      dot[v] += a * b;
-      aa[v] += a * a;
-      bb[v] += b * b;
+      dot.sums[v] += a * b;
+      aa.sums[v] += a * a;
+      bb.sums[v] += b * b;
     }
   }
-  sums->dot += SumInOrder(dot);
-  sums->base_squared += SumInOrder(aa);
-  sums->other_squared += SumInOrder(bb);
+  dot.AddTo(sums->dot);
+  aa.AddTo(sums->base_squared);
+  bb.AddTo(sums->other_squared);
 }
 
 inline void SlerpSumsBlock(RawBlock base, RawBlock other, SlerpSums* sums) {
@@ -182,7 +185,7 @@ struct ByChance {
   }
   F operator()(F delta, int i) const {
     const auto at = static_cast<unsigned>(i);
-    return PruneByChance(delta, random.BytesAt(at), random.LimitAt(at));
+    return Select(random.kept[at / GRAFT_LANES], delta);
   }
 };
 
@@ -199,25 +202,23 @@ auto WithRule(PruneSpec::Kind kind, Body body) {
 }
 
 inline void NormSumsBlock(const float* base, RawBlock x, const PruneSpec& prune, int64_t index,
-                          double* sums) {
-  constexpr int kVectors = kSumLanes / GRAFT_LANES;
+                          NormSums* sums) {
   WithType(x.dtype, [&](auto type) {
     WithRule(prune.kind, [&](auto* rule_type) {
       std::remove_pointer_t<decltype(rule_type)> rule;
       rule.Prepare(prune, index);
-      // 32 additions a lane lose nothing that float64 would keep in the end.
-      F all[kVectors] = {}, kept[kVectors] = {};
-      for (int i = 0; i < kBlockElements; i += kSumLanes) {
-        for (int v = 0; v < kVectors; ++v) {
+      BlockSums all, kept;
+      for (int i = 0; i < kBlockElements; i += BlockSums::kStep) {
+        for (int v = 0; v < BlockSums::kVectors; ++v) {
           const int at = i + v * GRAFT_LANES;
-          F delta = WidenAhead(type, x.bytes, at) - Load<F>(base + at);
+          F delta = WidenAt(type, x.bytes, at) - Load<F>(base + at);
           F magnitude = Bits<F>(MagnitudeKey(delta));
-          all[v] += magnitude;
-          kept[v] += rule(magnitude, at);  // every rule looks at the magnitude or the place alone
+          all.sums[v] += magnitude;
+          kept.sums[v] += rule(magnitude, at);  // every rule looks at magnitude or place alone
         }
       }
-      sums[0] += SumInOrder(all);
-      sums[1] += SumInOrder(kept);
+      all.AddTo(sums->all);
+      kept.AddTo(sums->kept);
     });
   });
 }
@@ -245,16 +246,24 @@ struct Span {
 template <typename Op, bool kNormalize, typename Type, typename Rule>
 bool CombineUniform(Span span, const float* base, Type type, const DeltaInput* inputs,
                     int input_count, const Rule* rules, const TaskVectorSpec& spec, float* to) {
+  constexpr int kAtOnce = GRAFT_LANES > 1 ? 2 : 1;  // an addition waits for the one before
   FiniteWatch watch;
-  for (int i = span.begin; i < span.end; i += GRAFT_LANES) {
-    F origin = Load<F>(base + i);
-    Op op;
+  for (int i = span.begin; i < span.end; i += kAtOnce * GRAFT_LANES) {
+    F origins[kAtOnce];
+    Op ops[kAtOnce];
+    for (int v = 0; v < kAtOnce; ++v) origins[v] = Load<F>(base + i + v * GRAFT_LANES);
     for (int k = 0; k < input_count; ++k) {
-      F x = WidenAhead(type, inputs[k].x.bytes, i);
-      watch.See(x);
-      op.Add(rules[k](x - origin, i), inputs[k].scale, inputs[k].weight, k, input_count);
+      PrefetchAhead(type, inputs[k].x.bytes, i);
+      for (int v = 0; v < kAtOnce; ++v) {
+        const int at = i + v * GRAFT_LANES;
+        F x = WidenAt(type, inputs[k].x.bytes, at);
+        watch.See(x);
+        ops[v].Add(rules[k](x - origins[v], at), inputs[k].scale, inputs[k].weight, k, input_count);
+      }
     }
-    Store(to + i, origin + FinishSum<Op, kNormalize>(op, spec));
+    for (int v = 0; v < kAtOnce; ++v) {
+      Store(to + i + v * GRAFT_LANES, origins[v] + FinishSum<Op, kNormalize>(ops[v], spec));
+    }
   }
   return watch.SawNonFinite();
 }

@@ -23,13 +23,22 @@ struct PruneSpec {
   uint64_t stream_key = 0;  // chance
 };
 
-/// Sums over a chunk: float32 in 16 fixed lanes within a block, float64 from block to block.
+/// Lanes of every reduction, whatever the vector width: the sum tree is part of the result.
+inline constexpr int kSumLanes = 16;
+
+/// Sums over a chunk, lane by lane: float32 within a block, float64 from block to block.
 struct SlerpSums {
-  double dot = 0, base_squared = 0, other_squared = 0;
+  double dot[kSumLanes] = {}, base_squared[kSumLanes] = {}, other_squared[kSumLanes] = {};
 };
 struct NormSums {
-  double sums[2] = {0, 0};  // of all magnitudes, of the kept ones
+  double all[kSumLanes] = {}, kept[kSumLanes] = {};  // of magnitudes
 };
+/// The lanes' total, in lane order.
+inline double SumOfLanes(const double (&lanes)[kSumLanes]) {
+  double sum = 0;
+  for (const double lane : lanes) sum += lane;
+  return sum;
+}
 
 struct TaskVectorSpec {
   bool elect_sign = false;
@@ -66,10 +75,10 @@ struct KernelTable {
   /// Adds one block to the three sums.
   void (*slerp_sums)(RawBlock base, RawBlock other, SlerpSums* sums);
 
-  /// Adds sums of |x - base| and of its pruned form (sums[2]); `index` is the flat index of the
-  /// block's first element.
+  /// Adds sums of |x - base| and of its pruned form; `index` is the flat index of the block's first
+  /// element.
   void (*norm_sums)(const float* base, RawBlock x, const PruneSpec& prune, int64_t index,
-                    double* sums);
+                    NormSums* sums);
   /// to = base + combination of the pruned task vectors, of which n elements are real; reports
   /// non-finite inputs.
   bool (*combine)(const float* base, const DeltaInput* inputs, int input_count,

@@ -37,7 +37,7 @@ Result<InputReader::Plan> InputReader::Choose(Range unit, const std::vector<bool
     const int64_t length = unit.count * element_bytes_[i];
     if (kept_->Has(i, unit.first)) {
       plan[i] = Way::kKept;
-    } else if (FileOf(i).PreferBuffered(offset, length)) {
+    } else if (kept_->InPageCache(i) || FileOf(i).PreferBuffered(offset, length)) {
       plan[i] = Way::kBuffered;
     } else if (!kept_->Keeps(i) || !kept_->IsUnit(unit)) {
       plan[i] = Way::kDirect;

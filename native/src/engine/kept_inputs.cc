@@ -22,8 +22,9 @@ int64_t KeptInputs::Unit(int64_t element) const {
   return (element - op_.element_start) / unit_elements_;
 }
 
-void KeptInputs::Begin(const std::vector<File>& files) {
+void KeptInputs::Begin(const std::vector<File>& files, bool more_passes) {
   std::call_once(begun_, [&] {
+    in_page_cache_.resize(op_.inputs.size());
     const int64_t end = op_.element_start + op_.element_count;
     const int64_t units = Unit(end - 1) + 1;
     std::vector<Image> images(op_.inputs.size());
@@ -33,7 +34,8 @@ void KeptInputs::Begin(const std::vector<File>& files) {
       const int64_t first_byte = FileOffset(i, op_.element_start);
       const int64_t length = FileOffset(i, end) - first_byte;
       const File& file = files[static_cast<size_t>(op_.inputs[i].file)];
-      if (file.PreferBuffered(first_byte, length)) continue;
+      in_page_cache_[i] = file.PreferBuffered(first_byte, length) ? 1 : 0;
+      if (in_page_cache_[i] != 0 || !more_passes) continue;
       // A unit that begins inside a page ends inside one too: up to a page more than its bytes.
       const auto pages = [](int64_t bytes) { return PageFloor(bytes + 2 * kDirectAlignment - 1); };
       const int64_t unit_length = unit_elements_ * FindDtype(op_.inputs[i].dtype)->size_bytes;

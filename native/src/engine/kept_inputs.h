@@ -18,9 +18,12 @@ class KeptInputs {
  public:
   KeptInputs(const Operation& operation, int64_t unit_elements, ResidentPool* pool);
 
-  /// Before the first pass reads: takes memory for the inputs that the page cache does not hold,
-  /// if there is room. Any thread; the first call decides.
-  void Begin(const std::vector<File>& files);
+  /// Before anything is read: looks which inputs the page cache holds and, with `more_passes` to
+  /// come, takes memory for the others, if there is room. Any thread; the first call decides.
+  void Begin(const std::vector<File>& files, bool more_passes);
+
+  /// Whether the page cache held all of an input at the beginning.
+  bool InPageCache(size_t input) const { return in_page_cache_[input] != 0; }
 
   /// Whether bytes of this input are to be kept at all.
   bool Keeps(size_t input) const { return !images_.empty() && images_[input].memory != nullptr; }
@@ -51,6 +54,7 @@ class KeptInputs {
   ResidentPool* const pool_;
   std::once_flag begun_;
   ResidentPool::Lease lease_;
+  std::vector<uint8_t> in_page_cache_;
   std::vector<Image> images_;
   // Per unit and input. Written by the unit's thread in one pass, read in later ones: the engine's
   // queue orders the two.

@@ -5,7 +5,8 @@
 namespace graft {
 namespace {
 
-constexpr int64_t kBufferedSubElements = 2 * kChunkElements;
+/// Copies from the page cache are worked on while they are in the CPU's caches.
+constexpr int64_t kBufferedSubBytes = int64_t{1} << 20;
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -69,7 +70,10 @@ int64_t OperationRun::InputRoom(int64_t elements) const {
 int64_t OperationRun::SubElements(bool direct) const {
   const int64_t room = context_.scratch_bytes_max - OutputRoom() - InputRoom(0);
   int64_t elements = room / input_bytes_ / kChunkElements * kChunkElements;
-  if (!direct) elements = std::min(elements, kBufferedSubElements);
+  if (!direct) {
+    const int64_t chunks = kBufferedSubBytes / input_bytes_ / kChunkElements;
+    elements = std::min(elements, chunks > 0 ? chunks * kChunkElements : kChunkElements / 2);
+  }
   return std::min(elements, unit_elements_);
 }
 

@@ -120,7 +120,7 @@ class OperationRun {
 /// Calls body(sub) for every sub-range with its inputs in memory and the gate held.
 template <typename Body>
 Status OperationRun::ForEachSubRange(Range range, InputReader& reader, uint8_t* memory, Body body) {
-  if (!Writes()) kept_.Begin(*context_.inputs);
+  kept_.Begin(*context_.inputs, !Writes());
   Result<InputReader::Plan> chosen = reader.Choose(range, WantedInputs());
   if (!chosen.ok()) return chosen.status();
   const InputReader::Plan& plan = chosen.value();

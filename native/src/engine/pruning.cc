@@ -82,8 +82,8 @@ void PruningState::FinishTies() {
 void PruningState::FinishNorms() {
   double all = 0, kept = 0;
   for (const NormSums& chunk : norms) {
-    all += chunk.sums[0];
-    kept += chunk.sums[1];
+    all += SumOfLanes(chunk.all);
+    kept += SumOfLanes(chunk.kept);
   }
   if (all >= kNormMin && kept >= kNormMin) factor_ = all / kept;
 }

@@ -11,6 +11,9 @@
 
 namespace graft {
 
+/// Blocks of the base that are widened at a time where inputs are looked at one after the other.
+inline constexpr int64_t kBaseBlocks = 4;
+
 struct alignas(64) FloatBlock {
   float values[kBlockElements];
 };
@@ -23,6 +26,7 @@ struct alignas(64) RawBytes {
 struct Scratch {
   Arena arena;
   FloatBlock base, result;
+  FloatBlock bases[kBaseBlocks];
   std::vector<uint32_t> keys = std::vector<uint32_t>(kBlockElements);
   std::vector<uint32_t> histogram;
   std::deque<RawBytes>

@@ -49,14 +49,14 @@ void OperationRun::SumSlerp(Range sub, const InputReader& reader, Scratch& scrat
 }
 
 void OperationRun::FinishSlerp() {
-  SlerpSums total;
+  double dot = 0, base_squared = 0, other_squared = 0;
   for (const SlerpSums& chunk : slerp_sums_) {
-    total.dot += chunk.dot;
-    total.base_squared += chunk.base_squared;
-    total.other_squared += chunk.other_squared;
+    dot += SumOfLanes(chunk.dot);
+    base_squared += SumOfLanes(chunk.base_squared);
+    other_squared += SumOfLanes(chunk.other_squared);
   }
   const SlerpCoefficients coefficients =
-      ComputeSlerpCoefficients(total.dot, total.base_squared, total.other_squared, op_.t);
+      ComputeSlerpCoefficients(dot, base_squared, other_squared, op_.t);
   scales_ = {coefficients.base, coefficients.other};
 }
 
@@ -102,7 +102,7 @@ void OperationRun::CountTies(size_t input, Range sub, const InputReader& reader,
       const uint32_t* keys = Keys(input, reader, at, n, scratch);
       for (int i = 0; i < n; ++i) ties += keys[i] == threshold;
     }
-    state.ties[static_cast<size_t>((sub.first + chunk) / kChunkElements)] = ties;
+    state.ties[static_cast<size_t>((sub.first + chunk) / kChunkElements)] += ties;
   }
 }
 
@@ -133,16 +133,23 @@ void OperationRun::SumNorms(Range sub, const InputReader& reader, const std::vec
   for (int64_t chunk = 0; chunk < sub.count; chunk += kChunkElements) {
     const auto index = static_cast<size_t>((sub.first + chunk) / kChunkElements);
     const int64_t end = std::min(chunk + kChunkElements, sub.count);
-    for (int64_t at = chunk; at < end; at += kBlockElements) {
-      const int n = BlockCount(end - at);
-      kernels.widen(scratch.Block(0, reader.data(0), op_.inputs[0].dtype, at, n),
-                    scratch.base.values);
+    // A run of blocks of one input after the other: long enough for the hardware's prefetch, short
+    // enough that the base stays in the first-level cache.
+    for (int64_t first = chunk; first < end; first += kBaseBlocks * kBlockElements) {
+      const int64_t last = std::min(first + kBaseBlocks * kBlockElements, end);
+      FloatBlock* base = scratch.bases;
+      for (int64_t at = first; at < last; at += kBlockElements) {
+        const RawBlock x = scratch.Block(0, reader.data(0), op_.inputs[0].dtype, at, BlockCount(end - at));
+        kernels.widen(x, (base++)->values);
+      }
       for (size_t input = 1; input < op_.inputs.size(); ++input) {
         if (!wanted[input]) continue;
         PruningState& state = prunings_[input - 1];
-        const RawBlock x = scratch.Block(input, reader.data(input), op_.inputs[input].dtype, at, n);
-        kernels.norm_sums(scratch.base.values, x, state.spec(), sub.first + at,
-                          state.norms[index].sums);
+        base = scratch.bases;
+        for (int64_t at = first; at < last; at += kBlockElements) {
+          const RawBlock x = scratch.Block(input, reader.data(input), op_.inputs[input].dtype, at, BlockCount(end - at));
+          kernels.norm_sums((base++)->values, x, state.spec(), sub.first + at, &state.norms[index]);
+        }
       }
     }
   }

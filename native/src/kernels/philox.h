@@ -26,50 +26,88 @@ inline Q MultiplyLow(Q a, uint32_t b) {
 
 /// Seven rounds (the fewest that pass BigCrush) on 64-bit lanes whose low halves are the words; the
 /// high halves hold leftovers that no step reads, which saves the separation of products. The
-/// counter on entry, random on return.
-inline void Philox(Q words[4], uint32_t key0, uint32_t key1) {
+/// counters on entry, random on return. Several vectors at once, because a round waits for its
+/// products.
+template <int kVectors>
+void Philox(Q (*words)[4], uint32_t key0, uint32_t key1) {
   for (int round = 0; round < 7; ++round) {
-    Q product0 = MultiplyLow(words[0], 0xd2511f53u);
-    Q product1 = MultiplyLow(words[2], 0xcd9e8d57u);
-    words[0] = (product1 >> 32) ^ words[1] ^ static_cast<uint64_t>(key0);
+    for (int v = 0; v < kVectors; ++v) {
+      Q product0 = MultiplyLow(words[v][0], 0xd2511f53u);
+      Q product1 = MultiplyLow(words[v][2], 0xcd9e8d57u);
+      words[v][0] = (product1 >> 32) ^ words[v][1] ^ static_cast<uint64_t>(key0);
+      words[v][1] = product1;
+      words[v][2] = (product0 >> 32) ^ words[v][3] ^ static_cast<uint64_t>(key1);
+      words[v][3] = product0;
+    }
+    key0 += 0x9e3779b9u;
+    key1 += 0xbb67ae85u;
+  }
+}
+
+/// The same for one counter, on the scalar units, which have nothing else to do.
+inline void Philox(uint64_t words[4], uint32_t key0, uint32_t key1) {
+  for (int round = 0; round < 7; ++round) {
+    const uint64_t product0 = (words[0] & 0xffffffffu) * 0xd2511f53u;
+    const uint64_t product1 = (words[2] & 0xffffffffu) * 0xcd9e8d57u;
+    words[0] = (product1 >> 32) ^ words[1] ^ key0;
     words[1] = product1;
-    words[2] = (product0 >> 32) ^ words[3] ^ static_cast<uint64_t>(key1);
+    words[2] = (product0 >> 32) ^ words[3] ^ key1;
     words[3] = product0;
     key0 += 0x9e3779b9u;
     key1 += 0xbb67ae85u;
   }
 }
 
-/// What decides over one group: an element is kept when its byte is below its run's limit (0 to
-/// 256).
+/// Which elements of one group are kept, a vector of elements at a time.
 struct RandomGroup {
-  uint32_t words[4][kRandomCounters];
-  uint32_t limits[kRandomRuns];
-
-  /// Random bytes of the vector of elements that starts at i.
-  U BytesAt(unsigned i) const {
-    const unsigned run = i / kRandomCounters;
-    return (Load<U>(words[run / 4] + i % kRandomCounters) >> (8 * (run % 4))) & 0xffu;
-  }
-  uint32_t LimitAt(unsigned i) const { return limits[i / kRandomCounters]; }
+  LaneSet kept[kRandomGroup / GRAFT_LANES];
 };
+
+/// Which bytes keep their element, run by run: those up to `last`, where `any` says so. The chance's
+/// high 8 bits are in every run's bound, its low 8 bits make some runs' bounds one higher.
+inline ByteBounds DrawBounds(uint64_t group, uint32_t key0, uint32_t key1, uint32_t keep_below) {
+  uint64_t words[4] = {group & 0xffffffffu, group >> 32, 1, 0};
+  Philox(words, key0, key1);
+  uint32_t low_words[4];
+  for (int word = 0; word < 4; ++word) low_words[word] = static_cast<uint32_t>(words[word]);
+  Bytes16 low;
+  std::memcpy(&low, low_words, sizeof(low));
+  const auto high = static_cast<uint8_t>(keep_below >> 8);
+  const auto higher = Bits<Bytes16>(low < (Bytes16{} + static_cast<uint8_t>(keep_below & 0xffu)));
+  const Bytes16 all = ~Bytes16{};
+  return {.last = static_cast<uint8_t>(high - 1) - higher, .any = high > 0 ? all : higher};
+}
 
 /// Draws a group; `keep_below` is the chance of keeping an element times 2^16.
 inline void Draw(uint64_t group, uint64_t key, uint32_t keep_below, RandomGroup* out) {
   const auto key0 = static_cast<uint32_t>(key), key1 = static_cast<uint32_t>(key >> 32);
+  const ByteBounds bounds = DrawBounds(group, key0, key1, keep_below);
+  constexpr unsigned kLanes = GRAFT_LANES;
+  constexpr unsigned kHalves = kLanes / kWideLanes;  // vectors of counters per vector of words
+  constexpr unsigned kAtOnce = kLanes == 16 ? 2 : 1;
   const Q zero = {};
-  for (unsigned first = 0; first < kRandomCounters; first += kWideLanes) {
-    // A group's counters never cross a 2^32 border, so the high word is common.
-    const uint64_t counter = group * kRandomCounters + static_cast<uint64_t>(first);
-    Q words[4] = {WideIota() + (counter & 0xffffffffu), zero + (counter >> 32), zero, zero};
-    Philox(words, key0, key1);
-    for (int word = 0; word < 4; ++word) StoreLow(out->words[word] + first, words[word]);
-  }
-  Q words[4] = {zero + (group & 0xffffffffu), zero + (group >> 32), zero + 1u, zero};
-  Philox(words, key0, key1);
-  for (unsigned run = 0; run < kRandomRuns; ++run) {
-    const auto low = static_cast<uint32_t>(FirstLane(words[run / 4]) >> (8 * (run % 4))) & 0xffu;
-    out->limits[run] = (keep_below >> 8) + (low < (keep_below & 0xffu) ? 1u : 0u);
+  for (unsigned first = 0; first < kRandomCounters; first += kAtOnce * kLanes) {
+    Q words[kAtOnce * kHalves][4];
+    for (unsigned v = 0; v < kAtOnce * kHalves; ++v) {
+      // A group's counters never cross a 2^32 border, so the high word is common.
+      const uint64_t counter = group * kRandomCounters + (first + v * kWideLanes);
+      words[v][0] = WideIota() + (counter & 0xffffffffu);
+      words[v][1] = zero + (counter >> 32);
+      words[v][2] = words[v][3] = zero;
+    }
+    Philox<kAtOnce * kHalves>(words, key0, key1);
+    for (unsigned part = 0; part < kAtOnce; ++part) {
+      for (unsigned word = 0; word < 4; ++word) {
+        const Q(*of)[4] = words + part * kHalves;
+        const U bytes = LowHalves(of[0][word], of[kHalves - 1][word]);
+        LaneSet kept[4];
+        BytesWithin(bytes, bounds, word, kept);
+        for (unsigned byte = 0; byte < 4; ++byte) {
+          const unsigned element = (4 * word + byte) * kRandomCounters + first + part * kLanes;
+          out->kept[element / kLanes] = kept[byte];
+        }
+      }
+    }
   }
 }
 

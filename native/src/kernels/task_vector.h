@@ -14,11 +14,6 @@ inline F PruneByMagnitude(F delta, U index, uint32_t threshold, uint32_t tie_end
   return Select(keep, delta, Splat(0.0f));
 }
 
-/// Keeps an element whose random byte is below its run's limit.
-inline F PruneByChance(F delta, U random, uint32_t limit) {
-  return Select(random < limit, delta, Splat(0.0f));
-}
-
 /// Plain weighted sum of task vectors.
 struct SumOfDeltas {
   F sum = Splat(0.0f);
@@ -58,14 +53,12 @@ struct ElectedDeltas {
 
   void Add(F delta, float scale, float weight, int input, int input_count) {
     F omega = delta * Splat(scale);
-    Mask up = omega > 0.0f;
-    Mask down = omega < 0.0f;
     F zero = Splat(0.0f);
     vote.Add(omega, input, input_count);
-    positive += Select(up, omega, zero);
-    negative += Select(down, omega, zero);
-    positive_weight += Select(up, Splat(weight), zero);
-    negative_weight += Select(down, Splat(weight), zero);
+    positive += PositivePart(omega);
+    negative += NegativePart(omega);
+    positive_weight += Select(omega > 0.0f, Splat(weight), zero);
+    negative_weight += Select(omega < 0.0f, Splat(weight), zero);
   }
   F Total() const { return Select(vote.Result() >= 0.0f, positive, negative); }
   /// Sum of agreeing weights, 1 where it is exactly zero.
