@@ -57,12 +57,16 @@ function importsOf(file: SourceFile): readonly Import[] {
   });
 }
 
+/** Parts that programs load before, or without, gRPC. */
+const SECOND_FACES = new Set(["@graft/proto/errors"]);
+
 function packageProblem(rule: PackageRule, file: SourceFile, specifier: string): string | null {
   const ours = /^@graft\/([\w-]+)(\/.*)?$/.exec(specifier);
   if (ours !== null) {
     const [, name = "", rest] = ours;
     if (!rule.knows.includes(name)) return `${rule.folder} must not import ${name}`;
-    return rest === undefined ? null : `import @graft/${name} itself, not a file inside it`;
+    if (rest === undefined || SECOND_FACES.has(specifier)) return null;
+    return `import @graft/${name} itself, not a file inside it`;
   }
   if (!specifier.startsWith(".")) return null;
   const target = posix.join(posix.dirname(file.path), specifier);

@@ -1,8 +1,7 @@
 // coordinator check: everything that is wrong with a recipe and its models, at once, without reading a
 // weight.
 import { planMerge } from "../jobs/plan-merge.js";
-import { createPrivateWorker } from "../rpc/private-worker.js";
-import { planRequest, type RecipeFlags, workerBounds } from "./merge-flags.js";
+import { planRequest, type RecipeFlags, startWorker, workerBounds } from "./merge-flags.js";
 import { runSession } from "./session.js";
 import { parameterText } from "./summary.js";
 
@@ -10,9 +9,7 @@ export function check(recipePath: string, flags: RecipeFlags): Promise<void> {
   return runSession({ json: flags.json ?? false }, async (session) => {
     const { config, signal, onEvent } = session;
     const request = planRequest(recipePath, flags);
-    const { workerCommand: command, debug } = config;
-    const bounds = workerBounds({}, config);
-    await using worker = createPrivateWorker({ command, debug, ...bounds });
+    await using worker = startWorker(config, workerBounds({}, config));
     const onStage = (): void => undefined;
     const { plan, recipe } = await planMerge(worker, request, { signal, onEvent, onStage });
     const { tensorCount, parameterCount } = plan.totals;

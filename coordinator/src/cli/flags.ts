@@ -1,7 +1,7 @@
 // Flag values as users write them. Everything wrong is a FLAG error: flag first, then what was given,
 // then what is allowed.
 import { resolve } from "node:path";
-import { GraftError, quoted } from "@graft/proto";
+import { GraftError, quoted } from "@graft/proto/errors";
 
 const UNIT_BYTES: ReadonlyMap<string, number> = new Map([
   ["", 1],

@@ -1,6 +1,7 @@
 // The flags that several commands share, from text to options. Defaults are named here once.
 import type { Config } from "../config.js";
 import type { PlanRequest } from "../jobs/plan-merge.js";
+import { createPrivateWorker, type PrivateWorker } from "../rpc/private-worker.js";
 import { parseModels, parseSeed, parseSize, parseThreads } from "./flags.js";
 
 /** As commander hands them over. */
@@ -48,4 +49,10 @@ export function workerBounds({ memory, threads }: WorkerFlags, config: Config): 
     threadCount:
       threads === undefined ? config.threadCountDefault : parseThreads("--threads", threads),
   };
+}
+
+/** Call it before anything slow is loaded: it boots meanwhile. */
+export function startWorker(config: Config, bounds: WorkerBounds): PrivateWorker {
+  const { workerCommand: command, debug } = config;
+  return createPrivateWorker({ command, debug, ...bounds });
 }

@@ -5,8 +5,13 @@ import { checkDiskRoom, checkOutputFree, checkOutputPlace, diskRoom } from "../j
 import { countLedger } from "../jobs/summary.js";
 import { exists, workPaths } from "../jobs/work.js";
 import { peakMemoryBytes } from "../plan/cost.js";
-import { createPrivateWorker } from "../rpc/private-worker.js";
-import { planRequest, type RecipeFlags, type WorkerFlags, workerBounds } from "./merge-flags.js";
+import {
+  planRequest,
+  type RecipeFlags,
+  startWorker,
+  type WorkerFlags,
+  workerBounds,
+} from "./merge-flags.js";
 import { type PlanFacts, planText } from "./plan-text.js";
 import { runSession, type Session } from "./session.js";
 
@@ -32,8 +37,7 @@ export async function showPlan(
   const { config, signal, onEvent } = session;
   const request = planRequest(recipePath, flags);
   const bounds = workerBounds(flags, config);
-  const { workerCommand: command, debug } = config;
-  await using worker = createPrivateWorker({ command, debug, ...bounds });
+  await using worker = startWorker(config, bounds);
   const onStage = (): void => undefined;
   const merge = await planMerge(worker, request, { signal, onEvent, onStage });
   checkMemory(merge, bounds.memoryBytes);

@@ -1,11 +1,8 @@
 // coordinator resume: continues interrupted work with the request its journal holds.
 import { resolve } from "node:path";
-import { runMerge } from "../jobs/merge.js";
-import { readInterrupted } from "../jobs/open-job.js";
 import { exists, workPaths } from "../jobs/work.js";
-import { type WorkerFlags, workerBounds } from "./merge-flags.js";
+import { startWorker, type WorkerFlags, workerBounds } from "./merge-flags.js";
 import { runSession, type Session } from "./session.js";
-import { summaryText } from "./summary.js";
 
 export interface ResumeFlags extends WorkerFlags {
   readonly json?: boolean;
@@ -24,12 +21,18 @@ async function continueMerge(
 ): Promise<number> {
   const { config, signal, onEvent } = session;
   const bounds = workerBounds(flags, config);
+  await using worker = startWorker(config, bounds);
+  // Loaded while the worker boots.
+  const { runMerge } = await import("../jobs/merge.js");
+  const { readInterrupted } = await import("../jobs/open-job.js");
+  const { summaryText } = await import("./summary.js");
   const { request } = await readInterrupted(workPaths(directory));
   // The recipe file itself when it is still there, so that a change to it is noticed.
   const isThere = await exists(request.recipePath);
   const summary = await runMerge(
     {
       ...bounds,
+      worker,
       recipePath: request.recipePath,
       recipeText: isThere ? null : request.recipeText,
       models: new Map(Object.entries(request.models)),
@@ -41,8 +44,6 @@ async function continueMerge(
       force: request.force,
       sha256: request.sha256,
       paranoid: request.paranoid,
-      workerCommand: config.workerCommand,
-      debug: config.debug,
     },
     { signal, onEvent },
   );

@@ -1,7 +1,7 @@
 // What every command shares: where text goes, what Ctrl-C means, how an error ends the process. Data
 // goes to standard output, everything else to standard error.
 import { setMaxListeners } from "node:events";
-import { EXIT, GraftError } from "@graft/proto";
+import { EXIT, GraftError } from "@graft/proto/errors";
 import { type Config, readConfig } from "../config.js";
 import type { MergeEvent } from "../jobs/events.js";
 import { exists, workPaths } from "../jobs/work.js";

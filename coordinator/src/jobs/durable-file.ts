@@ -1,7 +1,7 @@
 // Small files that must survive a power cut: content first, then the name, then the directory.
 import { open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
-import { GraftError } from "@graft/proto";
+import { GraftError } from "@graft/proto/errors";
 
 /** Makes the names in a directory durable. */
 export async function syncDirectory(path: string): Promise<void> {

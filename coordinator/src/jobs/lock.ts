@@ -6,7 +6,7 @@ import { readdir, readFile, stat, unlink, utimes, writeFile } from "node:fs/prom
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { GraftError } from "@graft/proto";
+import { GraftError } from "@graft/proto/errors";
 import { errorCode, fileError } from "./durable-file.js";
 
 export interface Lock {

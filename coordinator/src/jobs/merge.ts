@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { GraftError as Failure, type GraftError, type Task } from "@graft/proto";
 import type { OutputFile } from "../plan/types.js";
 import { abortError } from "../rpc/call-error.js";
-import { createPrivateWorker, type PrivateWorker } from "../rpc/private-worker.js";
+import type { PrivateWorker } from "../rpc/private-worker.js";
 import type { OnEvent, Stage } from "./events.js";
 import { mapBounded } from "./map-bounded.js";
 import { type OpenJob, openJob } from "./open-job.js";
@@ -31,15 +31,13 @@ import { removeWork, type WorkPaths, workPaths } from "./work.js";
 export interface MergeOptions extends PlanRequest {
   readonly outputDirectory: string;
   readonly memoryBytes: number;
-  readonly threadCount: number;
   readonly force: boolean;
   /** Read every file back and put its sha256 into the manifest. */
   readonly sha256: boolean;
   /** Read every file back even when an earlier run or --no-sha256 makes it unnecessary. */
   readonly paranoid: boolean;
-  /** Program and first arguments of the private worker. */
-  readonly workerCommand: readonly string[];
-  readonly debug: boolean;
+  /** Runs the tasks; stays the caller's, who started it with these bounds. */
+  readonly worker: PrivateWorker;
 }
 
 export interface MergeControl {
@@ -52,9 +50,7 @@ export async function runMerge(
   options: MergeOptions,
   { signal, onEvent }: MergeControl,
 ): Promise<MergeSummary> {
-  const { workerCommand: command, threadCount, memoryBytes, debug } = options;
-  // Starts first: it boots while the recipe is read.
-  await using worker = createPrivateWorker({ command, threadCount, memoryBytes, debug });
+  const { worker, memoryBytes } = options;
   const clock = createStageClock(() => performance.now(), onEvent);
   const paths = workPaths(options.outputDirectory);
   try {

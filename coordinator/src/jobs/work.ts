@@ -2,7 +2,7 @@
 // partial checkpoint and, for the moment of a --force swap, the output that is being replaced.
 import { mkdir, rm, rmdir, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { GraftError } from "@graft/proto";
+import { GraftError } from "@graft/proto/errors";
 import { errorCode, fileError, renameDurably, syncDirectory } from "./durable-file.js";
 import { acquireLock, type Lock } from "./lock.js";
 

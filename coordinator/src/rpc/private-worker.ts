@@ -1,6 +1,6 @@
 // Keeps one private worker alive: a new process takes the place of one that died, under a new worker
 // id, so that results of the dead one are never mistaken for results of its successor.
-import { GraftError } from "@graft/proto";
+import { GraftError } from "@graft/proto/errors";
 import type { WorkerClient } from "./worker-client.js";
 import {
   startWorkerProcess,

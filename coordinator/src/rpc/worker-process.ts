@@ -7,8 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import { GraftError } from "@graft/proto";
-import { connectWorker, type WorkerClient } from "./worker-client.js";
+import { GraftError } from "@graft/proto/errors";
+import type { WorkerClient } from "./worker-client.js";
 
 export interface WorkerProcessOptions {
   readonly workerId: string;
@@ -88,6 +88,8 @@ class PrivateProcess implements WorkerProcess {
   }
 
   async #connect(address: string): Promise<WorkerClient> {
+    // Loading gRPC takes as long as the worker takes to start: both at once.
+    const loading = import("./worker-client.js");
     const ready = firstLine(this.#child.stdout, AbortSignal.timeout(START_DEADLINE_MS)).catch(
       () => {
         this.#child.kill("SIGKILL");
@@ -104,6 +106,7 @@ class PrivateProcess implements WorkerProcess {
     }
     const greeting: Greeting = JSON.parse(line);
     if (!greeting.ready) throw GraftError.fromDetail(greeting.error);
+    const { connectWorker } = await loading;
     this.#connected = connectWorker(address, this.workerId);
     return this.#connected;
   }

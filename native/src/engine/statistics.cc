@@ -139,7 +139,8 @@ void OperationRun::SumNorms(Range sub, const InputReader& reader, const std::vec
       const int64_t last = std::min(first + kBaseBlocks * kBlockElements, end);
       FloatBlock* base = scratch.bases;
       for (int64_t at = first; at < last; at += kBlockElements) {
-        const RawBlock x = scratch.Block(0, reader.data(0), op_.inputs[0].dtype, at, BlockCount(end - at));
+        const RawBlock x =
+            scratch.Block(0, reader.data(0), op_.inputs[0].dtype, at, BlockCount(end - at));
         kernels.widen(x, (base++)->values);
       }
       for (size_t input = 1; input < op_.inputs.size(); ++input) {
@@ -147,7 +148,8 @@ void OperationRun::SumNorms(Range sub, const InputReader& reader, const std::vec
         PruningState& state = prunings_[input - 1];
         base = scratch.bases;
         for (int64_t at = first; at < last; at += kBlockElements) {
-          const RawBlock x = scratch.Block(input, reader.data(input), op_.inputs[input].dtype, at, BlockCount(end - at));
+          const RawBlock x = scratch.Block(input, reader.data(input), op_.inputs[input].dtype, at,
+                                           BlockCount(end - at));
           kernels.norm_sums((base++)->values, x, state.spec(), sub.first + at, &state.norms[index]);
         }
       }

@@ -17,7 +17,7 @@ struct FiniteWatch {
 
 struct Bf16 {
   static constexpr int kSize = 2;
-  static F Widen(const void* from) { return Bits<F>(WidenHalves(Load<H>(from)) << 16); }
+  static F Widen(const void* from) { return Bits<F>(UpperHalves(Load<H>(from))); }
   static void Narrow(void* to, F x) {
     U bits = Bits<U>(x);
     U rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;

@@ -63,8 +63,8 @@ struct RandomGroup {
   LaneSet kept[kRandomGroup / GRAFT_LANES];
 };
 
-/// Which bytes keep their element, run by run: those up to `last`, where `any` says so. The chance's
-/// high 8 bits are in every run's bound, its low 8 bits make some runs' bounds one higher.
+/// Which bytes keep their element, run by run: those up to `last`, where `any` says so. The
+/// chance's high 8 bits are in every run's bound, its low 8 bits make some runs' bounds one higher.
 inline ByteBounds DrawBounds(uint64_t group, uint32_t key0, uint32_t key1, uint32_t keep_below) {
   uint64_t words[4] = {group & 0xffffffffu, group >> 32, 1, 0};
   Philox(words, key0, key1);

@@ -55,6 +55,18 @@ inline U WidenHalves(H x) {
   std::memcpy(&result, &wide, sizeof(result));
   return result;
 }
+/// 16-bit lanes as the upper halves of 32-bit ones: one shuffle where there is one for words.
+inline U UpperHalves(H x) {
+#if GRAFT_LANES == 16 && defined(__AVX512BW__)
+  const __m512i from = _mm512_set_epi64(
+      0x000f000f000e000ell, 0x000d000d000c000cll, 0x000b000b000a000all, 0x0009000900080008ll,
+      0x0007000700060006ll, 0x0005000500040004ll, 0x0003000300020002ll, 0x0001000100000000ll);
+  const __m512i narrow = _mm512_castsi256_si512(Bits<__m256i>(x));
+  return Bits<U>(_mm512_maskz_permutexvar_epi16(0xaaaaaaaau, from, narrow));
+#else
+  return WidenHalves(x) << 16;
+#endif
+}
 /// 0, 1, 2, … lane by lane.
 inline U Iota() {
   U lanes = {};
@@ -93,6 +105,7 @@ inline constexpr unsigned kWideLanes = 1;
 inline Q WideIota() { return 0; }
 inline U LowHalves(Q first, Q /*second*/) { return static_cast<uint32_t>(first); }
 inline U WidenHalves(H x) { return x; }
+inline U UpperHalves(H x) { return static_cast<U>(x) << 16; }
 inline U Iota() { return 0; }
 inline bool Any(Mask mask) { return mask; }
 #endif
@@ -147,9 +160,9 @@ inline void BytesWithin(U lanes, const ByteBounds& bounds, unsigned word, LaneSe
   std::memcpy(last, &bounds.last, sizeof(last));
   std::memcpy(any, &bounds.any, sizeof(any));
   const __m512i wanted = _mm512_set1_epi32(static_cast<int>(any[word]));
-  const uint64_t all = _mm512_mask_cmple_epu8_mask(
-      _mm512_movepi8_mask(wanted), Bits<__m512i>(lanes),
-      _mm512_set1_epi32(static_cast<int>(last[word])));
+  const uint64_t all =
+      _mm512_mask_cmple_epu8_mask(_mm512_movepi8_mask(wanted), Bits<__m512i>(lanes),
+                                  _mm512_set1_epi32(static_cast<int>(last[word])));
   for (int byte = 0; byte < 4; ++byte) {
     within[byte] = static_cast<LaneSet>(_pext_u64(all, 0x1111111111111111u << byte));
   }

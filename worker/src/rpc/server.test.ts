@@ -46,10 +46,11 @@ interface Setup {
 }
 
 /** A real worker on a unix socket with a real client, both gone when the test ends. */
-async function setUp(t: TestContext): Promise<Setup> {
+async function setUp(t: TestContext, isPrivate = true): Promise<Setup> {
   const folder = temporaryFolder(t);
+  mkdirSync(join(folder, "private"), { mode: 0o700 });
   const address = `unix:${join(folder, "private/w.sock")}`;
-  const flags = { listen: address, private: true, threads: "2", memory: MEMORY };
+  const flags = { listen: address, private: isPrivate, threads: "2", memory: MEMORY };
   const worker = await startWorker(readConfig(flags, {}));
   const client = new WorkerServiceClient(address, credentials.createInsecure());
   t.after(async () => {
@@ -79,7 +80,7 @@ async function all<R>(stream: AsyncIterable<unknown>): Promise<R[]> {
 test("a worker reports its facts and its health, and a drain changes the health", {
   skip,
 }, async (t) => {
-  const { client, worker, address } = await setUp(t);
+  const { client, worker, address } = await setUp(t, false);
   const facts: GetWorkerResponse = await ask(client, client.getWorker, {});
   assert.equal(facts.workerId, worker.workerId);
   assert.equal(facts.threadCount, 2);

@@ -6,7 +6,6 @@ import { promisify } from "node:util";
 import { createEngine, kernelVersion } from "@graft/native";
 import { WorkerServiceService } from "@graft/proto";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import { HealthImplementation } from "grpc-health-check";
 import type { WorkerConfig } from "../config.js";
 import { createWorkerService } from "./handlers.js";
 import { prepareAddress } from "./listen.js";
@@ -35,10 +34,8 @@ export async function startWorker(config: WorkerConfig): Promise<Worker> {
   const memoryBytes = bufferBytesMax;
   const engine = createEngine({ threadCount, memoryBytes, isa, tileBytes, directIo });
   const workerId = randomUUID();
-  const health = new HealthImplementation();
-  const setHealth = (status: "SERVING" | "NOT_SERVING"): void => {
-    for (const name of HEALTH_NAMES) health.setStatus(name, status);
-  };
+  // A private worker's only client owns its process and sees it end.
+  const health = config.private ? null : await createHealth();
   const service = createWorkerService({
     engine,
     facts: {
@@ -49,7 +46,7 @@ export async function startWorker(config: WorkerConfig): Promise<Worker> {
       threadCount,
       memoryLimitBytes: BigInt(config.memoryBytes),
     },
-    onDrain: () => setHealth("NOT_SERVING"),
+    onDrain: () => health?.set("NOT_SERVING"),
   });
   const server = new Server({
     "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
@@ -58,7 +55,7 @@ export async function startWorker(config: WorkerConfig): Promise<Worker> {
     "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
   });
   server.addService(WorkerServiceService, service.implementation);
-  health.addToServer(server);
+  health?.addToServer(server);
   const stop = async (): Promise<void> => {
     server.forceShutdown();
     await service[Symbol.asyncDispose]();
@@ -69,7 +66,7 @@ export async function startWorker(config: WorkerConfig): Promise<Worker> {
     const address = await prepareAddress(listen, config.private);
     const bind = promisify(server.bindAsync.bind(server));
     const port = await bind(address, ServerCredentials.createInsecure());
-    setHealth("SERVING");
+    health?.set("SERVING");
     let draining: Promise<void> | undefined;
     let stopping: Promise<void> | undefined;
     return {
@@ -89,6 +86,23 @@ export async function startWorker(config: WorkerConfig): Promise<Worker> {
     await engine[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+interface Health {
+  addToServer(server: Server): void;
+  set(status: "SERVING" | "NOT_SERVING"): void;
+}
+
+/** Loaded only where it is served: what it is made of takes as long to load as gRPC itself. */
+async function createHealth(): Promise<Health> {
+  const { HealthImplementation } = await import("grpc-health-check");
+  const health = new HealthImplementation();
+  return {
+    addToServer: (server) => health.addToServer(server),
+    set: (status) => {
+      for (const name of HEALTH_NAMES) health.setStatus(name, status);
+    },
+  };
 }
 
 /** Waits, but not long, until the open calls have ended and their answers are sent. */
