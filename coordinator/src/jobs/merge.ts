@@ -107,9 +107,9 @@ const LOST_WRITES_MAX = 3;
 const FILES_AT_ONCE_MAX = 8;
 const MIB = 1024 * 1024;
 const MEASURE_BYTES_MIN = 8 * MIB;
-const MEASURE_BYTES_MAX = 64 * MIB;
+const MEASURE_BYTES_MAX = 32 * MIB;
 /** The measurement must not cost more than this part of the merge. */
-const MEASURE_PART = 64;
+const MEASURE_PART = 256;
 
 interface MergeRunOptions extends MergeControl {
   readonly options: MergeOptions;

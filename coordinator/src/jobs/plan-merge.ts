@@ -60,6 +60,8 @@ export async function planMerge(
   report(problems);
   if (recipe === null) throw problemsError("RECIPE", path, problems);
   requireKnownModels(request.models, recipe);
+  const facts = worker.use((client) => client.getWorker({ signal }));
+  facts.catch(() => undefined); // is looked at below, unless describing fails first
   const { models, failures } = await describeModels(worker, {
     references: recipe.references,
     mapping: request.models,
@@ -72,7 +74,7 @@ export async function planMerge(
     throw describeError(path, failures);
   }
   onStage("plan");
-  const { kernelVersion, threadCount } = await worker.use((client) => client.getWorker({ signal }));
+  const { kernelVersion, threadCount } = await facts;
   const { seed, maxShardSizeBytes, lenient } = request;
   const options = { seed, maxShardSizeBytes, lenient, kernelVersion };
   const planned = createPlan(recipe, models, options);

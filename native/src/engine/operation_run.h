@@ -77,6 +77,9 @@ class OperationRun {
   Status RunStatistics(Range range, Scratch& scratch);
   Status RunTieScan(size_t input, Scratch& scratch);
   void SumSlerp(Range sub, const InputReader& reader, Scratch& scratch);
+  bool CountsKeys() const;
+  void BeginHistograms(const std::vector<bool>& wanted, Scratch& scratch) const;
+  void AddHistograms(const std::vector<bool>& wanted, const Scratch& scratch);
   void CountKeys(size_t input, Range sub, const InputReader& reader, Scratch& scratch);
   void CountTies(size_t input, Range sub, const InputReader& reader, Scratch& scratch);
   void SumNorms(Range sub, const InputReader& reader, const std::vector<bool>& wanted,

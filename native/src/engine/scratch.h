@@ -28,7 +28,7 @@ struct Scratch {
   FloatBlock base, result;
   FloatBlock bases[kBaseBlocks];
   std::vector<uint32_t> keys = std::vector<uint32_t>(kBlockElements);
-  std::vector<uint32_t> histogram;
+  std::vector<std::vector<uint32_t>> histograms;  // one per input
   std::deque<RawBytes>
       tails;  // one per input; a deque, because blocks of several are in use at once
 

@@ -20,7 +20,8 @@ Status OperationRun::RunStatistics(Range range, Scratch& scratch) {
       static_cast<size_t>(InputRoom(std::min(SubElements(true), range.count))));
   if (memory == nullptr) return Status::FromErrno(ENOMEM, op_.stream_name, "allocate buffers");
   const std::vector<bool> wanted = WantedInputs();
-  return ForEachSubRange(range, reader, memory, [&](Range sub) {
+  BeginHistograms(wanted, scratch);
+  Status status = ForEachSubRange(range, reader, memory, [&](Range sub) {
     const Pass pass = passes_[pass_];
     if (pass == Pass::kSlerpSums) return SumSlerp(sub, reader, scratch);
     if (pass == Pass::kNorms) return SumNorms(sub, reader, wanted, scratch);
@@ -33,6 +34,32 @@ Status OperationRun::RunStatistics(Range range, Scratch& scratch) {
       }
     }
   });
+  if (status.ok()) AddHistograms(wanted, scratch);
+  return status;
+}
+
+/// A histogram is as large as the bytes that it counts in one sub-range, so a whole unit shares it.
+void OperationRun::BeginHistograms(const std::vector<bool>& wanted, Scratch& scratch) const {
+  if (!CountsKeys()) return;
+  scratch.histograms.resize(op_.inputs.size());
+  for (size_t input = 1; input < op_.inputs.size(); ++input) {
+    if (wanted[input]) scratch.histograms[input].assign(prunings_[input - 1].histogram.size(), 0);
+  }
+}
+
+void OperationRun::AddHistograms(const std::vector<bool>& wanted, const Scratch& scratch) {
+  if (!CountsKeys()) return;
+  for (size_t input = 1; input < op_.inputs.size(); ++input) {
+    if (!wanted[input]) continue;
+    const std::vector<uint32_t>& counts = scratch.histograms[input];
+    std::vector<uint64_t>& total = prunings_[input - 1].histogram;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    for (size_t bin = 0; bin < total.size(); ++bin) total[bin] += counts[bin];
+  }
+}
+
+bool OperationRun::CountsKeys() const {
+  return passes_[pass_] == Pass::kHistogramHigh || passes_[pass_] == Pass::kHistogramLow;
 }
 
 void OperationRun::SumSlerp(Range sub, const InputReader& reader, Scratch& scratch) {
@@ -71,11 +98,9 @@ const uint32_t* OperationRun::Keys(size_t input, const InputReader& reader, int6
 }
 
 void OperationRun::CountKeys(size_t input, Range sub, const InputReader& reader, Scratch& scratch) {
-  PruningState& state = prunings_[input - 1];
   const bool high = passes_[pass_] == Pass::kHistogramHigh;
-  const uint32_t wanted_high = state.threshold_high();
-  scratch.histogram.assign(size_t{1} << (high ? kHighBits : kLowBits), 0);
-  uint32_t* counts = scratch.histogram.data();
+  const uint32_t wanted_high = prunings_[input - 1].threshold_high();
+  uint32_t* counts = scratch.histograms[input].data();
   for (int64_t at = 0; at < sub.count; at += kBlockElements) {
     const int n = BlockCount(sub.count - at);
     const uint32_t* keys = Keys(input, reader, at, n, scratch);
@@ -87,8 +112,6 @@ void OperationRun::CountKeys(size_t input, Range sub, const InputReader& reader,
       }
     }
   }
-  const std::lock_guard<std::mutex> lock(mutex_);
-  for (size_t bin = 0; bin < state.histogram.size(); ++bin) state.histogram[bin] += counts[bin];
 }
 
 void OperationRun::CountTies(size_t input, Range sub, const InputReader& reader, Scratch& scratch) {
