@@ -137,6 +137,9 @@ export const ERRORS = {
   OUTPUT_LOCKED: precondition("{path}: another process is writing it (pid {pid} on {host})"),
   OUTPUT_NOT_GRAFT: precondition("{path}: not an output of graft: no graft-manifest.json"),
   NO_PARTIAL_WORK: precondition("{path}: no interrupted work (looked for {work})"),
+  OUTPUT_TAKEN: precondition(
+    "{path}: job {job} is going to write it; choose another --out or: coordinator cancel {job}",
+  ),
   RESUME_MISMATCH: precondition(
     "{path}: interrupted work of a different plan is there: {changed}; " +
       "start over with: coordinator clean {path}",
@@ -155,6 +158,35 @@ export const ERRORS = {
     status: STATUS.DATA_LOSS,
     retryable: false,
     exit: EXIT.environment,
+  },
+
+  // Jobs of a coordinator.
+  JOB_NOT_FOUND: {
+    ...input("job {job}: unknown to this coordinator; see: coordinator list"),
+    status: STATUS.NOT_FOUND,
+  },
+  JOB_AMBIGUOUS: input("job {job}: could be any of {jobs}; write more of it"),
+  JOB_ID_TAKEN: {
+    ...input("job {job}: exists already, with another request"),
+    status: STATUS.ALREADY_EXISTS,
+  },
+  JOB_CANCELLED: {
+    template: "job {job} was cancelled; nothing was published",
+    status: STATUS.CANCELLED,
+    retryable: false,
+    exit: EXIT.interrupted,
+  },
+  STATE_LOCKED: precondition("{path}: another coordinator uses it (pid {pid} on {host})"),
+  STATE_DAMAGED: precondition("{path}: {problem}"),
+  COORDINATOR_LOST: {
+    template: "coordinator {address}: {problem}",
+    status: STATUS.UNAVAILABLE,
+    retryable: true,
+    exit: EXIT.cluster,
+  },
+  WORKER_UNKNOWN: {
+    ...input("worker {worker}: not one of this coordinator's; they are {workers}"),
+    status: STATUS.NOT_FOUND,
   },
 
   // Running.
@@ -198,6 +230,12 @@ export const ERRORS = {
     status: STATUS.ABORTED,
     retryable: false,
     exit: EXIT.internal,
+  },
+  WORKER_UNFIT: {
+    template: "worker {worker} gets no tasks: {problem}",
+    status: STATUS.FAILED_PRECONDITION,
+    retryable: false,
+    exit: EXIT.cluster,
   },
   WORKER_LOST: {
     template: "worker {worker}: {problem}",

@@ -36,9 +36,12 @@ const MEASURE_BYTES_MAX = 16n * 1024n * BigInt(MIB);
 
 type TaskCall = ServerDuplexStream<RunTasksRequest, RunTasksResponse>;
 
+/** What does not change while the worker lives. */
+export type WorkerFacts = Omit<GetWorkerResponse, "runningTaskCount" | "draining">;
+
 export interface WorkerServiceOptions {
   readonly engine: Engine;
-  readonly facts: GetWorkerResponse;
+  readonly facts: WorkerFacts;
   /** Called once, when the first Drain arrives. */
   readonly onDrain: () => void;
 }
@@ -59,6 +62,8 @@ export function createWorkerService(options: WorkerServiceOptions): WorkerServic
     streams.get(stream)?.end();
     streams.delete(stream);
   };
+  const countTasks = (): number =>
+    [...streams.keys()].reduce((total, stream) => total + stream.taskCount, 0);
   const drainStream = async (stream: TaskStream): Promise<void> => {
     await stream.drain();
     await close(stream);
@@ -95,7 +100,7 @@ export function createWorkerService(options: WorkerServiceOptions): WorkerServic
   return {
     implementation: {
       ...fileMethods,
-      getWorker: unary(() => facts),
+      getWorker: unary(() => ({ ...facts, draining, runningTaskCount: countTasks() })),
       runTasks,
       drain: unary(async () => {
         await drain();

@@ -30,6 +30,8 @@ export interface TaskStreamOptions {
 }
 
 export interface TaskStream extends AsyncDisposable {
+  /** Tasks running now. */
+  readonly taskCount: number;
   handle(request: RunTasksRequest): void;
   /** Takes no more tasks; resolves when the running ones are done. Idempotent. */
   drain(): Promise<void>;
@@ -83,6 +85,9 @@ export function createTaskStream(options: TaskStreamOptions): TaskStream {
 
   send({ $case: "credits", value: { count: taskCountMax } });
   return {
+    get taskCount() {
+      return running.size;
+    },
     handle: ({ message }) => {
       if (message?.$case === "assign") assign(message.value);
       if (message?.$case === "cancel") {

@@ -38,6 +38,8 @@ export const JobState = {
   JOB_STATE_FAILED: 5,
   JOB_STATE_CANCELLED: 6,
   JOB_STATE_PAUSED: 7,
+  JOB_STATE_QUEUED: 8,
+  JOB_STATE_CANCELLING: 9,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -52,6 +54,8 @@ export namespace JobState {
   export type JOB_STATE_FAILED = typeof JobState.JOB_STATE_FAILED;
   export type JOB_STATE_CANCELLED = typeof JobState.JOB_STATE_CANCELLED;
   export type JOB_STATE_PAUSED = typeof JobState.JOB_STATE_PAUSED;
+  export type JOB_STATE_QUEUED = typeof JobState.JOB_STATE_QUEUED;
+  export type JOB_STATE_CANCELLING = typeof JobState.JOB_STATE_CANCELLING;
   export type UNRECOGNIZED = typeof JobState.UNRECOGNIZED;
 }
 
@@ -81,6 +85,12 @@ export function jobStateFromJSON(object: any): JobState {
     case 7:
     case "JOB_STATE_PAUSED":
       return JobState.JOB_STATE_PAUSED;
+    case 8:
+    case "JOB_STATE_QUEUED":
+      return JobState.JOB_STATE_QUEUED;
+    case 9:
+    case "JOB_STATE_CANCELLING":
+      return JobState.JOB_STATE_CANCELLING;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -106,7 +116,66 @@ export function jobStateToJSON(object: JobState): string {
       return "JOB_STATE_CANCELLED";
     case JobState.JOB_STATE_PAUSED:
       return "JOB_STATE_PAUSED";
+    case JobState.JOB_STATE_QUEUED:
+      return "JOB_STATE_QUEUED";
+    case JobState.JOB_STATE_CANCELLING:
+      return "JOB_STATE_CANCELLING";
     case JobState.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
+export const WorkerState = {
+  WORKER_STATE_UNSPECIFIED: 0,
+  WORKER_STATE_SERVING: 1,
+  WORKER_STATE_DRAINING: 2,
+  WORKER_STATE_UNREACHABLE: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type WorkerState = typeof WorkerState[keyof typeof WorkerState];
+
+export namespace WorkerState {
+  export type WORKER_STATE_UNSPECIFIED = typeof WorkerState.WORKER_STATE_UNSPECIFIED;
+  export type WORKER_STATE_SERVING = typeof WorkerState.WORKER_STATE_SERVING;
+  export type WORKER_STATE_DRAINING = typeof WorkerState.WORKER_STATE_DRAINING;
+  export type WORKER_STATE_UNREACHABLE = typeof WorkerState.WORKER_STATE_UNREACHABLE;
+  export type UNRECOGNIZED = typeof WorkerState.UNRECOGNIZED;
+}
+
+export function workerStateFromJSON(object: any): WorkerState {
+  switch (object) {
+    case 0:
+    case "WORKER_STATE_UNSPECIFIED":
+      return WorkerState.WORKER_STATE_UNSPECIFIED;
+    case 1:
+    case "WORKER_STATE_SERVING":
+      return WorkerState.WORKER_STATE_SERVING;
+    case 2:
+    case "WORKER_STATE_DRAINING":
+      return WorkerState.WORKER_STATE_DRAINING;
+    case 3:
+    case "WORKER_STATE_UNREACHABLE":
+      return WorkerState.WORKER_STATE_UNREACHABLE;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return WorkerState.UNRECOGNIZED;
+  }
+}
+
+export function workerStateToJSON(object: WorkerState): string {
+  switch (object) {
+    case WorkerState.WORKER_STATE_UNSPECIFIED:
+      return "WORKER_STATE_UNSPECIFIED";
+    case WorkerState.WORKER_STATE_SERVING:
+      return "WORKER_STATE_SERVING";
+    case WorkerState.WORKER_STATE_DRAINING:
+      return "WORKER_STATE_DRAINING";
+    case WorkerState.WORKER_STATE_UNREACHABLE:
+      return "WORKER_STATE_UNREACHABLE";
+    case WorkerState.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";
   }
@@ -129,15 +198,22 @@ export interface JobOptions_ModelsEntry {
 }
 
 export interface SubmitRequest {
+  /** Chosen by the client: 32 hexadecimal digits from a random generator. Empty: the coordinator chooses. */
   jobId: string;
   recipeText: string;
   recipePath: string;
+  /** Absolute, as the coordinator and the workers see it. */
   outputDirectory: string;
-  options?: JobOptions | undefined;
+  options?:
+    | JobOptions
+    | undefined;
+  /** Where relative model references are looked for after the recipe's own directory. */
+  workingDirectory: string;
 }
 
 export interface SubmitResponse {
   jobId: string;
+  /** Empty until the job is planned. */
   planDigest: string;
 }
 
@@ -145,10 +221,11 @@ export interface PlanRequest {
   recipeText: string;
   recipePath: string;
   options?: JobOptions | undefined;
+  workingDirectory: string;
 }
 
 export interface PlanResponse {
-  /** One line of the JSON that "coordinator plan --json" prints. */
+  /** The line of JSON that "coordinator plan --json" prints, cut into pieces that fit a message. */
   json: string;
 }
 
@@ -158,6 +235,7 @@ export interface WatchRequest {
 }
 
 export interface WatchResponse {
+  /** Of the last recorded event; progress is not recorded and repeats it. */
   sequence: bigint;
   eventTime?: Date | undefined;
   state: JobState;
@@ -180,13 +258,32 @@ export interface Job {
   doneBytes: bigint;
   totalBytes: bigint;
   error?: ErrorDetail | undefined;
+  submitTime?: Date | undefined;
+  startTime?: Date | undefined;
+  endTime?: Date | undefined;
+  recipePath: string;
+}
+
+export interface ShowRequest {
+  jobId: string;
+}
+
+export interface ShowResponse {
+  job?: Job | undefined;
+  recipeText: string;
+  workingDirectory: string;
+  options?: JobOptions | undefined;
 }
 
 export interface CancelRequest {
   jobId: string;
+  /** Leaves the partial work beside the output, for Resume. */
+  keepWork: boolean;
 }
 
 export interface CancelResponse {
+  jobId: string;
+  state: JobState;
 }
 
 export interface ResumeRequest {
@@ -195,6 +292,47 @@ export interface ResumeRequest {
 
 export interface ResumeResponse {
   jobId: string;
+}
+
+export interface LogsRequest {
+  jobId: string;
+}
+
+export interface LogsResponse {
+  sequence: bigint;
+  eventTime?: Date | undefined;
+  state: JobState;
+  json: string;
+}
+
+export interface ListWorkersRequest {
+}
+
+export interface ListWorkersResponse {
+  workers: WorkerStatus[];
+}
+
+export interface WorkerStatus {
+  /** HOST:PORT; of a worker that the coordinator started for one job: "local". */
+  address: string;
+  state: WorkerState;
+  workerId: string;
+  threadCount: number;
+  memoryLimitBytes: bigint;
+  runningTaskCount: number;
+  isa: string;
+  kernelVersion: string;
+  /** The job that a "local" worker belongs to. */
+  jobId: string;
+  /** Why it is unreachable. */
+  problem: string;
+}
+
+export interface DrainWorkerRequest {
+  address: string;
+}
+
+export interface DrainWorkerResponse {
 }
 
 function createBaseJobOptions(): JobOptions {
@@ -490,7 +628,7 @@ export const JobOptions_ModelsEntry: MessageFns<JobOptions_ModelsEntry> = {
 };
 
 function createBaseSubmitRequest(): SubmitRequest {
-  return { jobId: "", recipeText: "", recipePath: "", outputDirectory: "", options: undefined };
+  return { jobId: "", recipeText: "", recipePath: "", outputDirectory: "", options: undefined, workingDirectory: "" };
 }
 
 export const SubmitRequest: MessageFns<SubmitRequest> = {
@@ -509,6 +647,9 @@ export const SubmitRequest: MessageFns<SubmitRequest> = {
     }
     if (message.options !== undefined) {
       JobOptions.encode(message.options, writer.uint32(42).fork()).join();
+    }
+    if (message.workingDirectory !== "") {
+      writer.uint32(50).string(message.workingDirectory);
     }
     return writer;
   },
@@ -566,6 +707,14 @@ export const SubmitRequest: MessageFns<SubmitRequest> = {
             message.options = JobOptions.decode(reader, reader.uint32());
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.workingDirectory = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -601,6 +750,11 @@ export const SubmitRequest: MessageFns<SubmitRequest> = {
         ? globalThis.String(object.output_directory)
         : "",
       options: isSet(object.options) ? JobOptions.fromJSON(object.options) : undefined,
+      workingDirectory: isSet(object.workingDirectory)
+        ? globalThis.String(object.workingDirectory)
+        : isSet(object.working_directory)
+        ? globalThis.String(object.working_directory)
+        : "",
     };
   },
 
@@ -621,6 +775,9 @@ export const SubmitRequest: MessageFns<SubmitRequest> = {
     if (message.options !== undefined) {
       obj.options = JobOptions.toJSON(message.options);
     }
+    if (message.workingDirectory !== "") {
+      obj.workingDirectory = message.workingDirectory;
+    }
     return obj;
   },
 
@@ -636,6 +793,7 @@ export const SubmitRequest: MessageFns<SubmitRequest> = {
     message.options = (object.options !== undefined && object.options !== null)
       ? JobOptions.fromPartial(object.options)
       : undefined;
+    message.workingDirectory = object.workingDirectory ?? "";
     return message;
   },
 };
@@ -734,7 +892,7 @@ export const SubmitResponse: MessageFns<SubmitResponse> = {
 };
 
 function createBasePlanRequest(): PlanRequest {
-  return { recipeText: "", recipePath: "", options: undefined };
+  return { recipeText: "", recipePath: "", options: undefined, workingDirectory: "" };
 }
 
 export const PlanRequest: MessageFns<PlanRequest> = {
@@ -747,6 +905,9 @@ export const PlanRequest: MessageFns<PlanRequest> = {
     }
     if (message.options !== undefined) {
       JobOptions.encode(message.options, writer.uint32(26).fork()).join();
+    }
+    if (message.workingDirectory !== "") {
+      writer.uint32(34).string(message.workingDirectory);
     }
     return writer;
   },
@@ -788,6 +949,14 @@ export const PlanRequest: MessageFns<PlanRequest> = {
             message.options = JobOptions.decode(reader, reader.uint32());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.workingDirectory = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -813,6 +982,11 @@ export const PlanRequest: MessageFns<PlanRequest> = {
         ? globalThis.String(object.recipe_path)
         : "",
       options: isSet(object.options) ? JobOptions.fromJSON(object.options) : undefined,
+      workingDirectory: isSet(object.workingDirectory)
+        ? globalThis.String(object.workingDirectory)
+        : isSet(object.working_directory)
+        ? globalThis.String(object.working_directory)
+        : "",
     };
   },
 
@@ -827,6 +1001,9 @@ export const PlanRequest: MessageFns<PlanRequest> = {
     if (message.options !== undefined) {
       obj.options = JobOptions.toJSON(message.options);
     }
+    if (message.workingDirectory !== "") {
+      obj.workingDirectory = message.workingDirectory;
+    }
     return obj;
   },
 
@@ -840,6 +1017,7 @@ export const PlanRequest: MessageFns<PlanRequest> = {
     message.options = (object.options !== undefined && object.options !== null)
       ? JobOptions.fromPartial(object.options)
       : undefined;
+    message.workingDirectory = object.workingDirectory ?? "";
     return message;
   },
 };
@@ -1253,7 +1431,19 @@ export const ListResponse: MessageFns<ListResponse> = {
 };
 
 function createBaseJob(): Job {
-  return { jobId: "", state: 0, outputDirectory: "", planDigest: "", doneBytes: 0n, totalBytes: 0n, error: undefined };
+  return {
+    jobId: "",
+    state: 0,
+    outputDirectory: "",
+    planDigest: "",
+    doneBytes: 0n,
+    totalBytes: 0n,
+    error: undefined,
+    submitTime: undefined,
+    startTime: undefined,
+    endTime: undefined,
+    recipePath: "",
+  };
 }
 
 export const Job: MessageFns<Job> = {
@@ -1284,6 +1474,18 @@ export const Job: MessageFns<Job> = {
     }
     if (message.error !== undefined) {
       ErrorDetail.encode(message.error, writer.uint32(58).fork()).join();
+    }
+    if (message.submitTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.submitTime), writer.uint32(66).fork()).join();
+    }
+    if (message.startTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.startTime), writer.uint32(74).fork()).join();
+    }
+    if (message.endTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.endTime), writer.uint32(82).fork()).join();
+    }
+    if (message.recipePath !== "") {
+      writer.uint32(90).string(message.recipePath);
     }
     return writer;
   },
@@ -1357,6 +1559,38 @@ export const Job: MessageFns<Job> = {
             message.error = ErrorDetail.decode(reader, reader.uint32());
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.submitTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.startTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.endTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.recipePath = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1398,6 +1632,26 @@ export const Job: MessageFns<Job> = {
         ? BigInt(object.total_bytes)
         : 0n,
       error: isSet(object.error) ? ErrorDetail.fromJSON(object.error) : undefined,
+      submitTime: isSet(object.submitTime)
+        ? fromJsonTimestamp(object.submitTime)
+        : isSet(object.submit_time)
+        ? fromJsonTimestamp(object.submit_time)
+        : undefined,
+      startTime: isSet(object.startTime)
+        ? fromJsonTimestamp(object.startTime)
+        : isSet(object.start_time)
+        ? fromJsonTimestamp(object.start_time)
+        : undefined,
+      endTime: isSet(object.endTime)
+        ? fromJsonTimestamp(object.endTime)
+        : isSet(object.end_time)
+        ? fromJsonTimestamp(object.end_time)
+        : undefined,
+      recipePath: isSet(object.recipePath)
+        ? globalThis.String(object.recipePath)
+        : isSet(object.recipe_path)
+        ? globalThis.String(object.recipe_path)
+        : "",
     };
   },
 
@@ -1424,6 +1678,18 @@ export const Job: MessageFns<Job> = {
     if (message.error !== undefined) {
       obj.error = ErrorDetail.toJSON(message.error);
     }
+    if (message.submitTime !== undefined) {
+      obj.submitTime = message.submitTime.toISOString();
+    }
+    if (message.startTime !== undefined) {
+      obj.startTime = message.startTime.toISOString();
+    }
+    if (message.endTime !== undefined) {
+      obj.endTime = message.endTime.toISOString();
+    }
+    if (message.recipePath !== "") {
+      obj.recipePath = message.recipePath;
+    }
     return obj;
   },
 
@@ -1443,18 +1709,225 @@ export const Job: MessageFns<Job> = {
     message.error = (object.error !== undefined && object.error !== null)
       ? ErrorDetail.fromPartial(object.error)
       : undefined;
+    message.submitTime = object.submitTime ?? undefined;
+    message.startTime = object.startTime ?? undefined;
+    message.endTime = object.endTime ?? undefined;
+    message.recipePath = object.recipePath ?? "";
+    return message;
+  },
+};
+
+function createBaseShowRequest(): ShowRequest {
+  return { jobId: "" };
+}
+
+export const ShowRequest: MessageFns<ShowRequest> = {
+  encode(message: ShowRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.jobId !== "") {
+      writer.uint32(10).string(message.jobId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ShowRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseShowRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.jobId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ShowRequest {
+    return {
+      jobId: isSet(object.jobId)
+        ? globalThis.String(object.jobId)
+        : isSet(object.job_id)
+        ? globalThis.String(object.job_id)
+        : "",
+    };
+  },
+
+  toJSON(message: ShowRequest): unknown {
+    const obj: any = {};
+    if (message.jobId !== "") {
+      obj.jobId = message.jobId;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ShowRequest>): ShowRequest {
+    return ShowRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ShowRequest>): ShowRequest {
+    const message = createBaseShowRequest();
+    message.jobId = object.jobId ?? "";
+    return message;
+  },
+};
+
+function createBaseShowResponse(): ShowResponse {
+  return { job: undefined, recipeText: "", workingDirectory: "", options: undefined };
+}
+
+export const ShowResponse: MessageFns<ShowResponse> = {
+  encode(message: ShowResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.job !== undefined) {
+      Job.encode(message.job, writer.uint32(10).fork()).join();
+    }
+    if (message.recipeText !== "") {
+      writer.uint32(18).string(message.recipeText);
+    }
+    if (message.workingDirectory !== "") {
+      writer.uint32(26).string(message.workingDirectory);
+    }
+    if (message.options !== undefined) {
+      JobOptions.encode(message.options, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ShowResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseShowResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.job = Job.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.recipeText = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.workingDirectory = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.options = JobOptions.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ShowResponse {
+    return {
+      job: isSet(object.job) ? Job.fromJSON(object.job) : undefined,
+      recipeText: isSet(object.recipeText)
+        ? globalThis.String(object.recipeText)
+        : isSet(object.recipe_text)
+        ? globalThis.String(object.recipe_text)
+        : "",
+      workingDirectory: isSet(object.workingDirectory)
+        ? globalThis.String(object.workingDirectory)
+        : isSet(object.working_directory)
+        ? globalThis.String(object.working_directory)
+        : "",
+      options: isSet(object.options) ? JobOptions.fromJSON(object.options) : undefined,
+    };
+  },
+
+  toJSON(message: ShowResponse): unknown {
+    const obj: any = {};
+    if (message.job !== undefined) {
+      obj.job = Job.toJSON(message.job);
+    }
+    if (message.recipeText !== "") {
+      obj.recipeText = message.recipeText;
+    }
+    if (message.workingDirectory !== "") {
+      obj.workingDirectory = message.workingDirectory;
+    }
+    if (message.options !== undefined) {
+      obj.options = JobOptions.toJSON(message.options);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ShowResponse>): ShowResponse {
+    return ShowResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ShowResponse>): ShowResponse {
+    const message = createBaseShowResponse();
+    message.job = (object.job !== undefined && object.job !== null) ? Job.fromPartial(object.job) : undefined;
+    message.recipeText = object.recipeText ?? "";
+    message.workingDirectory = object.workingDirectory ?? "";
+    message.options = (object.options !== undefined && object.options !== null)
+      ? JobOptions.fromPartial(object.options)
+      : undefined;
     return message;
   },
 };
 
 function createBaseCancelRequest(): CancelRequest {
-  return { jobId: "" };
+  return { jobId: "", keepWork: false };
 }
 
 export const CancelRequest: MessageFns<CancelRequest> = {
   encode(message: CancelRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.jobId !== "") {
       writer.uint32(10).string(message.jobId);
+    }
+    if (message.keepWork !== false) {
+      writer.uint32(16).bool(message.keepWork);
     }
     return writer;
   },
@@ -1480,6 +1953,14 @@ export const CancelRequest: MessageFns<CancelRequest> = {
             message.jobId = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.keepWork = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1499,6 +1980,11 @@ export const CancelRequest: MessageFns<CancelRequest> = {
         : isSet(object.job_id)
         ? globalThis.String(object.job_id)
         : "",
+      keepWork: isSet(object.keepWork)
+        ? globalThis.Boolean(object.keepWork)
+        : isSet(object.keep_work)
+        ? globalThis.Boolean(object.keep_work)
+        : false,
     };
   },
 
@@ -1506,6 +1992,9 @@ export const CancelRequest: MessageFns<CancelRequest> = {
     const obj: any = {};
     if (message.jobId !== "") {
       obj.jobId = message.jobId;
+    }
+    if (message.keepWork !== false) {
+      obj.keepWork = message.keepWork;
     }
     return obj;
   },
@@ -1516,16 +2005,23 @@ export const CancelRequest: MessageFns<CancelRequest> = {
   fromPartial(object: DeepPartial<CancelRequest>): CancelRequest {
     const message = createBaseCancelRequest();
     message.jobId = object.jobId ?? "";
+    message.keepWork = object.keepWork ?? false;
     return message;
   },
 };
 
 function createBaseCancelResponse(): CancelResponse {
-  return {};
+  return { jobId: "", state: 0 };
 }
 
 export const CancelResponse: MessageFns<CancelResponse> = {
-  encode(_: CancelResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: CancelResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.jobId !== "") {
+      writer.uint32(10).string(message.jobId);
+    }
+    if (message.state !== 0) {
+      writer.uint32(16).int32(message.state);
+    }
     return writer;
   },
 
@@ -1542,6 +2038,22 @@ export const CancelResponse: MessageFns<CancelResponse> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.jobId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1554,20 +2066,35 @@ export const CancelResponse: MessageFns<CancelResponse> = {
     }
   },
 
-  fromJSON(_: any): CancelResponse {
-    return {};
+  fromJSON(object: any): CancelResponse {
+    return {
+      jobId: isSet(object.jobId)
+        ? globalThis.String(object.jobId)
+        : isSet(object.job_id)
+        ? globalThis.String(object.job_id)
+        : "",
+      state: isSet(object.state) ? jobStateFromJSON(object.state) : 0,
+    };
   },
 
-  toJSON(_: CancelResponse): unknown {
+  toJSON(message: CancelResponse): unknown {
     const obj: any = {};
+    if (message.jobId !== "") {
+      obj.jobId = message.jobId;
+    }
+    if (message.state !== 0) {
+      obj.state = jobStateToJSON(message.state);
+    }
     return obj;
   },
 
   create(base?: DeepPartial<CancelResponse>): CancelResponse {
     return CancelResponse.fromPartial(base ?? {});
   },
-  fromPartial(_: DeepPartial<CancelResponse>): CancelResponse {
+  fromPartial(object: DeepPartial<CancelResponse>): CancelResponse {
     const message = createBaseCancelResponse();
+    message.jobId = object.jobId ?? "";
+    message.state = object.state ?? 0;
     return message;
   },
 };
@@ -1718,12 +2245,705 @@ export const ResumeResponse: MessageFns<ResumeResponse> = {
   },
 };
 
+function createBaseLogsRequest(): LogsRequest {
+  return { jobId: "" };
+}
+
+export const LogsRequest: MessageFns<LogsRequest> = {
+  encode(message: LogsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.jobId !== "") {
+      writer.uint32(10).string(message.jobId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LogsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLogsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.jobId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): LogsRequest {
+    return {
+      jobId: isSet(object.jobId)
+        ? globalThis.String(object.jobId)
+        : isSet(object.job_id)
+        ? globalThis.String(object.job_id)
+        : "",
+    };
+  },
+
+  toJSON(message: LogsRequest): unknown {
+    const obj: any = {};
+    if (message.jobId !== "") {
+      obj.jobId = message.jobId;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<LogsRequest>): LogsRequest {
+    return LogsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LogsRequest>): LogsRequest {
+    const message = createBaseLogsRequest();
+    message.jobId = object.jobId ?? "";
+    return message;
+  },
+};
+
+function createBaseLogsResponse(): LogsResponse {
+  return { sequence: 0n, eventTime: undefined, state: 0, json: "" };
+}
+
+export const LogsResponse: MessageFns<LogsResponse> = {
+  encode(message: LogsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sequence !== 0n) {
+      if (BigInt.asIntN(64, message.sequence) !== message.sequence) {
+        throw new globalThis.Error("value provided for field message.sequence of type int64 too large");
+      }
+      writer.uint32(8).int64(message.sequence);
+    }
+    if (message.eventTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.eventTime), writer.uint32(18).fork()).join();
+    }
+    if (message.state !== 0) {
+      writer.uint32(24).int32(message.state);
+    }
+    if (message.json !== "") {
+      writer.uint32(34).string(message.json);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LogsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLogsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.sequence = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.eventTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.json = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): LogsResponse {
+    return {
+      sequence: isSet(object.sequence) ? BigInt(object.sequence) : 0n,
+      eventTime: isSet(object.eventTime)
+        ? fromJsonTimestamp(object.eventTime)
+        : isSet(object.event_time)
+        ? fromJsonTimestamp(object.event_time)
+        : undefined,
+      state: isSet(object.state) ? jobStateFromJSON(object.state) : 0,
+      json: isSet(object.json) ? globalThis.String(object.json) : "",
+    };
+  },
+
+  toJSON(message: LogsResponse): unknown {
+    const obj: any = {};
+    if (message.sequence !== 0n) {
+      obj.sequence = message.sequence.toString();
+    }
+    if (message.eventTime !== undefined) {
+      obj.eventTime = message.eventTime.toISOString();
+    }
+    if (message.state !== 0) {
+      obj.state = jobStateToJSON(message.state);
+    }
+    if (message.json !== "") {
+      obj.json = message.json;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<LogsResponse>): LogsResponse {
+    return LogsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LogsResponse>): LogsResponse {
+    const message = createBaseLogsResponse();
+    message.sequence = (object.sequence !== undefined && object.sequence !== null) ? BigInt(object.sequence) : 0n;
+    message.eventTime = object.eventTime ?? undefined;
+    message.state = object.state ?? 0;
+    message.json = object.json ?? "";
+    return message;
+  },
+};
+
+function createBaseListWorkersRequest(): ListWorkersRequest {
+  return {};
+}
+
+export const ListWorkersRequest: MessageFns<ListWorkersRequest> = {
+  encode(_: ListWorkersRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListWorkersRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListWorkersRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): ListWorkersRequest {
+    return {};
+  },
+
+  toJSON(_: ListWorkersRequest): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListWorkersRequest>): ListWorkersRequest {
+    return ListWorkersRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ListWorkersRequest>): ListWorkersRequest {
+    const message = createBaseListWorkersRequest();
+    return message;
+  },
+};
+
+function createBaseListWorkersResponse(): ListWorkersResponse {
+  return { workers: [] };
+}
+
+export const ListWorkersResponse: MessageFns<ListWorkersResponse> = {
+  encode(message: ListWorkersResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.workers) {
+      WorkerStatus.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListWorkersResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListWorkersResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.workers.push(WorkerStatus.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListWorkersResponse {
+    return {
+      workers: globalThis.Array.isArray(object?.workers)
+        ? object.workers.map((e: any) => WorkerStatus.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: ListWorkersResponse): unknown {
+    const obj: any = {};
+    if (message.workers?.length) {
+      obj.workers = message.workers.map((e) => WorkerStatus.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListWorkersResponse>): ListWorkersResponse {
+    return ListWorkersResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListWorkersResponse>): ListWorkersResponse {
+    const message = createBaseListWorkersResponse();
+    message.workers = object.workers?.map((e) => WorkerStatus.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseWorkerStatus(): WorkerStatus {
+  return {
+    address: "",
+    state: 0,
+    workerId: "",
+    threadCount: 0,
+    memoryLimitBytes: 0n,
+    runningTaskCount: 0,
+    isa: "",
+    kernelVersion: "",
+    jobId: "",
+    problem: "",
+  };
+}
+
+export const WorkerStatus: MessageFns<WorkerStatus> = {
+  encode(message: WorkerStatus, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.address !== "") {
+      writer.uint32(10).string(message.address);
+    }
+    if (message.state !== 0) {
+      writer.uint32(16).int32(message.state);
+    }
+    if (message.workerId !== "") {
+      writer.uint32(26).string(message.workerId);
+    }
+    if (message.threadCount !== 0) {
+      writer.uint32(32).int32(message.threadCount);
+    }
+    if (message.memoryLimitBytes !== 0n) {
+      if (BigInt.asIntN(64, message.memoryLimitBytes) !== message.memoryLimitBytes) {
+        throw new globalThis.Error("value provided for field message.memoryLimitBytes of type int64 too large");
+      }
+      writer.uint32(40).int64(message.memoryLimitBytes);
+    }
+    if (message.runningTaskCount !== 0) {
+      writer.uint32(48).int32(message.runningTaskCount);
+    }
+    if (message.isa !== "") {
+      writer.uint32(58).string(message.isa);
+    }
+    if (message.kernelVersion !== "") {
+      writer.uint32(66).string(message.kernelVersion);
+    }
+    if (message.jobId !== "") {
+      writer.uint32(74).string(message.jobId);
+    }
+    if (message.problem !== "") {
+      writer.uint32(82).string(message.problem);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WorkerStatus {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWorkerStatus();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.workerId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.threadCount = reader.int32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.memoryLimitBytes = reader.int64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.runningTaskCount = reader.int32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.isa = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.kernelVersion = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.jobId = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.problem = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WorkerStatus {
+    return {
+      address: isSet(object.address) ? globalThis.String(object.address) : "",
+      state: isSet(object.state) ? workerStateFromJSON(object.state) : 0,
+      workerId: isSet(object.workerId)
+        ? globalThis.String(object.workerId)
+        : isSet(object.worker_id)
+        ? globalThis.String(object.worker_id)
+        : "",
+      threadCount: isSet(object.threadCount)
+        ? globalThis.Number(object.threadCount)
+        : isSet(object.thread_count)
+        ? globalThis.Number(object.thread_count)
+        : 0,
+      memoryLimitBytes: isSet(object.memoryLimitBytes)
+        ? BigInt(object.memoryLimitBytes)
+        : isSet(object.memory_limit_bytes)
+        ? BigInt(object.memory_limit_bytes)
+        : 0n,
+      runningTaskCount: isSet(object.runningTaskCount)
+        ? globalThis.Number(object.runningTaskCount)
+        : isSet(object.running_task_count)
+        ? globalThis.Number(object.running_task_count)
+        : 0,
+      isa: isSet(object.isa) ? globalThis.String(object.isa) : "",
+      kernelVersion: isSet(object.kernelVersion)
+        ? globalThis.String(object.kernelVersion)
+        : isSet(object.kernel_version)
+        ? globalThis.String(object.kernel_version)
+        : "",
+      jobId: isSet(object.jobId)
+        ? globalThis.String(object.jobId)
+        : isSet(object.job_id)
+        ? globalThis.String(object.job_id)
+        : "",
+      problem: isSet(object.problem) ? globalThis.String(object.problem) : "",
+    };
+  },
+
+  toJSON(message: WorkerStatus): unknown {
+    const obj: any = {};
+    if (message.address !== "") {
+      obj.address = message.address;
+    }
+    if (message.state !== 0) {
+      obj.state = workerStateToJSON(message.state);
+    }
+    if (message.workerId !== "") {
+      obj.workerId = message.workerId;
+    }
+    if (message.threadCount !== 0) {
+      obj.threadCount = Math.round(message.threadCount);
+    }
+    if (message.memoryLimitBytes !== 0n) {
+      obj.memoryLimitBytes = message.memoryLimitBytes.toString();
+    }
+    if (message.runningTaskCount !== 0) {
+      obj.runningTaskCount = Math.round(message.runningTaskCount);
+    }
+    if (message.isa !== "") {
+      obj.isa = message.isa;
+    }
+    if (message.kernelVersion !== "") {
+      obj.kernelVersion = message.kernelVersion;
+    }
+    if (message.jobId !== "") {
+      obj.jobId = message.jobId;
+    }
+    if (message.problem !== "") {
+      obj.problem = message.problem;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<WorkerStatus>): WorkerStatus {
+    return WorkerStatus.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WorkerStatus>): WorkerStatus {
+    const message = createBaseWorkerStatus();
+    message.address = object.address ?? "";
+    message.state = object.state ?? 0;
+    message.workerId = object.workerId ?? "";
+    message.threadCount = object.threadCount ?? 0;
+    message.memoryLimitBytes = (object.memoryLimitBytes !== undefined && object.memoryLimitBytes !== null)
+      ? BigInt(object.memoryLimitBytes)
+      : 0n;
+    message.runningTaskCount = object.runningTaskCount ?? 0;
+    message.isa = object.isa ?? "";
+    message.kernelVersion = object.kernelVersion ?? "";
+    message.jobId = object.jobId ?? "";
+    message.problem = object.problem ?? "";
+    return message;
+  },
+};
+
+function createBaseDrainWorkerRequest(): DrainWorkerRequest {
+  return { address: "" };
+}
+
+export const DrainWorkerRequest: MessageFns<DrainWorkerRequest> = {
+  encode(message: DrainWorkerRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.address !== "") {
+      writer.uint32(10).string(message.address);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DrainWorkerRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDrainWorkerRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DrainWorkerRequest {
+    return { address: isSet(object.address) ? globalThis.String(object.address) : "" };
+  },
+
+  toJSON(message: DrainWorkerRequest): unknown {
+    const obj: any = {};
+    if (message.address !== "") {
+      obj.address = message.address;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DrainWorkerRequest>): DrainWorkerRequest {
+    return DrainWorkerRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DrainWorkerRequest>): DrainWorkerRequest {
+    const message = createBaseDrainWorkerRequest();
+    message.address = object.address ?? "";
+    return message;
+  },
+};
+
+function createBaseDrainWorkerResponse(): DrainWorkerResponse {
+  return {};
+}
+
+export const DrainWorkerResponse: MessageFns<DrainWorkerResponse> = {
+  encode(_: DrainWorkerResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DrainWorkerResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDrainWorkerResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): DrainWorkerResponse {
+    return {};
+  },
+
+  toJSON(_: DrainWorkerResponse): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<DrainWorkerResponse>): DrainWorkerResponse {
+    return DrainWorkerResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<DrainWorkerResponse>): DrainWorkerResponse {
+    const message = createBaseDrainWorkerResponse();
+    return message;
+  },
+};
+
 export type CoordinatorServiceService = typeof CoordinatorServiceService;
 export const CoordinatorServiceService = {
   /**
-   * Acknowledged only after the job is in the fsynced journal; the same job_id twice is one job.
-   * INVALID_ARGUMENT for a wrong recipe (every problem in the details), FAILED_PRECONDITION for an
-   * output that exists, RESOURCE_EXHAUSTED for too little disk or memory.
+   * Acknowledged only after the job is fsynced; the same job_id with the same request is one job, so a
+   * lost answer is asked for again. INVALID_ARGUMENT for a wrong recipe (every problem in the details),
+   * FAILED_PRECONDITION for an output that exists or that another job is going to write,
+   * ALREADY_EXISTS for a job_id of another request. What needs the models is found out later, by the job.
    */
   submit: {
     path: "/graft.v1.CoordinatorService/Submit" as const,
@@ -1744,7 +2964,10 @@ export const CoordinatorServiceService = {
     responseSerialize: (value: PlanResponse): Buffer => Buffer.from(PlanResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): PlanResponse => PlanResponse.decode(value),
   },
-  /** Streams the events of a job from the given sequence number until it ends. */
+  /**
+   * Streams the events of a job from the given sequence number until it ends; the last one has a state
+   * that is an end. UNAVAILABLE when the coordinator stops: ask again with the last sequence seen.
+   */
   watch: {
     path: "/graft.v1.CoordinatorService/Watch" as const,
     requestStream: false as const,
@@ -1754,6 +2977,7 @@ export const CoordinatorServiceService = {
     responseSerialize: (value: WatchResponse): Buffer => Buffer.from(WatchResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): WatchResponse => WatchResponse.decode(value),
   },
+  /** Every job, oldest first. */
   list: {
     path: "/graft.v1.CoordinatorService/List" as const,
     requestStream: false as const,
@@ -1763,7 +2987,23 @@ export const CoordinatorServiceService = {
     responseSerialize: (value: ListResponse): Buffer => Buffer.from(ListResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListResponse => ListResponse.decode(value),
   },
-  /** Idempotent; a job that already ended keeps its end. */
+  /**
+   * Wherever a job_id is asked for, its first six or more characters do when they name one job only.
+   * NOT_FOUND when there is none, INVALID_ARGUMENT when there are several.
+   */
+  show: {
+    path: "/graft.v1.CoordinatorService/Show" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ShowRequest): Buffer => Buffer.from(ShowRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ShowRequest => ShowRequest.decode(value),
+    responseSerialize: (value: ShowResponse): Buffer => Buffer.from(ShowResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ShowResponse => ShowResponse.decode(value),
+  },
+  /**
+   * Idempotent; a job that already ended keeps its end. Answers when the job has stopped, with nothing
+   * of it published, or after half a minute with CANCELLING.
+   */
   cancel: {
     path: "/graft.v1.CoordinatorService/Cancel" as const,
     requestStream: false as const,
@@ -1773,7 +3013,10 @@ export const CoordinatorServiceService = {
     responseSerialize: (value: CancelResponse): Buffer => Buffer.from(CancelResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CancelResponse => CancelResponse.decode(value),
   },
-  /** Continues an interrupted job from its journal. FAILED_PRECONDITION names what changed. */
+  /**
+   * Continues interrupted work beside an output as a job, whoever began it. The job that is on it
+   * already is the answer when there is one. FAILED_PRECONDITION when there is no such work.
+   */
   resume: {
     path: "/graft.v1.CoordinatorService/Resume" as const,
     requestStream: false as const,
@@ -1783,31 +3026,90 @@ export const CoordinatorServiceService = {
     responseSerialize: (value: ResumeResponse): Buffer => Buffer.from(ResumeResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ResumeResponse => ResumeResponse.decode(value),
   },
+  /** The events recorded so far, without progress; does not wait for more. */
+  logs: {
+    path: "/graft.v1.CoordinatorService/Logs" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: LogsRequest): Buffer => Buffer.from(LogsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): LogsRequest => LogsRequest.decode(value),
+    responseSerialize: (value: LogsResponse): Buffer => Buffer.from(LogsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): LogsResponse => LogsResponse.decode(value),
+  },
+  /** The workers that jobs run on, asked just now. */
+  listWorkers: {
+    path: "/graft.v1.CoordinatorService/ListWorkers" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListWorkersRequest): Buffer => Buffer.from(ListWorkersRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListWorkersRequest => ListWorkersRequest.decode(value),
+    responseSerialize: (value: ListWorkersResponse): Buffer => Buffer.from(ListWorkersResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListWorkersResponse => ListWorkersResponse.decode(value),
+  },
+  /**
+   * Takes a worker out of service: answers when its running tasks are done. Idempotent. NOT_FOUND for
+   * an address that is not in the list.
+   */
+  drainWorker: {
+    path: "/graft.v1.CoordinatorService/DrainWorker" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DrainWorkerRequest): Buffer => Buffer.from(DrainWorkerRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DrainWorkerRequest => DrainWorkerRequest.decode(value),
+    responseSerialize: (value: DrainWorkerResponse): Buffer => Buffer.from(DrainWorkerResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DrainWorkerResponse => DrainWorkerResponse.decode(value),
+  },
 } as const;
 
 export interface CoordinatorServiceServer extends UntypedServiceImplementation {
   /**
-   * Acknowledged only after the job is in the fsynced journal; the same job_id twice is one job.
-   * INVALID_ARGUMENT for a wrong recipe (every problem in the details), FAILED_PRECONDITION for an
-   * output that exists, RESOURCE_EXHAUSTED for too little disk or memory.
+   * Acknowledged only after the job is fsynced; the same job_id with the same request is one job, so a
+   * lost answer is asked for again. INVALID_ARGUMENT for a wrong recipe (every problem in the details),
+   * FAILED_PRECONDITION for an output that exists or that another job is going to write,
+   * ALREADY_EXISTS for a job_id of another request. What needs the models is found out later, by the job.
    */
   submit: handleUnaryCall<SubmitRequest, SubmitResponse>;
   /** Plans without running: ledger, sizes, tasks. Reads no weight byte. */
   plan: handleServerStreamingCall<PlanRequest, PlanResponse>;
-  /** Streams the events of a job from the given sequence number until it ends. */
+  /**
+   * Streams the events of a job from the given sequence number until it ends; the last one has a state
+   * that is an end. UNAVAILABLE when the coordinator stops: ask again with the last sequence seen.
+   */
   watch: handleServerStreamingCall<WatchRequest, WatchResponse>;
+  /** Every job, oldest first. */
   list: handleUnaryCall<ListRequest, ListResponse>;
-  /** Idempotent; a job that already ended keeps its end. */
+  /**
+   * Wherever a job_id is asked for, its first six or more characters do when they name one job only.
+   * NOT_FOUND when there is none, INVALID_ARGUMENT when there are several.
+   */
+  show: handleUnaryCall<ShowRequest, ShowResponse>;
+  /**
+   * Idempotent; a job that already ended keeps its end. Answers when the job has stopped, with nothing
+   * of it published, or after half a minute with CANCELLING.
+   */
   cancel: handleUnaryCall<CancelRequest, CancelResponse>;
-  /** Continues an interrupted job from its journal. FAILED_PRECONDITION names what changed. */
+  /**
+   * Continues interrupted work beside an output as a job, whoever began it. The job that is on it
+   * already is the answer when there is one. FAILED_PRECONDITION when there is no such work.
+   */
   resume: handleUnaryCall<ResumeRequest, ResumeResponse>;
+  /** The events recorded so far, without progress; does not wait for more. */
+  logs: handleServerStreamingCall<LogsRequest, LogsResponse>;
+  /** The workers that jobs run on, asked just now. */
+  listWorkers: handleUnaryCall<ListWorkersRequest, ListWorkersResponse>;
+  /**
+   * Takes a worker out of service: answers when its running tasks are done. Idempotent. NOT_FOUND for
+   * an address that is not in the list.
+   */
+  drainWorker: handleUnaryCall<DrainWorkerRequest, DrainWorkerResponse>;
 }
 
 export interface CoordinatorServiceClient extends Client {
   /**
-   * Acknowledged only after the job is in the fsynced journal; the same job_id twice is one job.
-   * INVALID_ARGUMENT for a wrong recipe (every problem in the details), FAILED_PRECONDITION for an
-   * output that exists, RESOURCE_EXHAUSTED for too little disk or memory.
+   * Acknowledged only after the job is fsynced; the same job_id with the same request is one job, so a
+   * lost answer is asked for again. INVALID_ARGUMENT for a wrong recipe (every problem in the details),
+   * FAILED_PRECONDITION for an output that exists or that another job is going to write,
+   * ALREADY_EXISTS for a job_id of another request. What needs the models is found out later, by the job.
    */
   submit(
     request: SubmitRequest,
@@ -1827,13 +3129,17 @@ export interface CoordinatorServiceClient extends Client {
   /** Plans without running: ledger, sizes, tasks. Reads no weight byte. */
   plan(request: PlanRequest, options?: Partial<CallOptions>): ClientReadableStream<PlanResponse>;
   plan(request: PlanRequest, metadata?: Metadata, options?: Partial<CallOptions>): ClientReadableStream<PlanResponse>;
-  /** Streams the events of a job from the given sequence number until it ends. */
+  /**
+   * Streams the events of a job from the given sequence number until it ends; the last one has a state
+   * that is an end. UNAVAILABLE when the coordinator stops: ask again with the last sequence seen.
+   */
   watch(request: WatchRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchResponse>;
   watch(
     request: WatchRequest,
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<WatchResponse>;
+  /** Every job, oldest first. */
   list(request: ListRequest, callback: (error: ServiceError | null, response: ListResponse) => void): ClientUnaryCall;
   list(
     request: ListRequest,
@@ -1846,7 +3152,26 @@ export interface CoordinatorServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListResponse) => void,
   ): ClientUnaryCall;
-  /** Idempotent; a job that already ended keeps its end. */
+  /**
+   * Wherever a job_id is asked for, its first six or more characters do when they name one job only.
+   * NOT_FOUND when there is none, INVALID_ARGUMENT when there are several.
+   */
+  show(request: ShowRequest, callback: (error: ServiceError | null, response: ShowResponse) => void): ClientUnaryCall;
+  show(
+    request: ShowRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ShowResponse) => void,
+  ): ClientUnaryCall;
+  show(
+    request: ShowRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ShowResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Idempotent; a job that already ended keeps its end. Answers when the job has stopped, with nothing
+   * of it published, or after half a minute with CANCELLING.
+   */
   cancel(
     request: CancelRequest,
     callback: (error: ServiceError | null, response: CancelResponse) => void,
@@ -1862,7 +3187,10 @@ export interface CoordinatorServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CancelResponse) => void,
   ): ClientUnaryCall;
-  /** Continues an interrupted job from its journal. FAILED_PRECONDITION names what changed. */
+  /**
+   * Continues interrupted work beside an output as a job, whoever began it. The job that is on it
+   * already is the answer when there is one. FAILED_PRECONDITION when there is no such work.
+   */
   resume(
     request: ResumeRequest,
     callback: (error: ServiceError | null, response: ResumeResponse) => void,
@@ -1877,6 +3205,44 @@ export interface CoordinatorServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ResumeResponse) => void,
+  ): ClientUnaryCall;
+  /** The events recorded so far, without progress; does not wait for more. */
+  logs(request: LogsRequest, options?: Partial<CallOptions>): ClientReadableStream<LogsResponse>;
+  logs(request: LogsRequest, metadata?: Metadata, options?: Partial<CallOptions>): ClientReadableStream<LogsResponse>;
+  /** The workers that jobs run on, asked just now. */
+  listWorkers(
+    request: ListWorkersRequest,
+    callback: (error: ServiceError | null, response: ListWorkersResponse) => void,
+  ): ClientUnaryCall;
+  listWorkers(
+    request: ListWorkersRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListWorkersResponse) => void,
+  ): ClientUnaryCall;
+  listWorkers(
+    request: ListWorkersRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListWorkersResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Takes a worker out of service: answers when its running tasks are done. Idempotent. NOT_FOUND for
+   * an address that is not in the list.
+   */
+  drainWorker(
+    request: DrainWorkerRequest,
+    callback: (error: ServiceError | null, response: DrainWorkerResponse) => void,
+  ): ClientUnaryCall;
+  drainWorker(
+    request: DrainWorkerRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DrainWorkerResponse) => void,
+  ): ClientUnaryCall;
+  drainWorker(
+    request: DrainWorkerRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DrainWorkerResponse) => void,
   ): ClientUnaryCall;
 }
 

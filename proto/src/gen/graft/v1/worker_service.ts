@@ -48,6 +48,9 @@ export interface GetWorkerResponse {
   isa: string;
   threadCount: number;
   memoryLimitBytes: bigint;
+  runningTaskCount: number;
+  /** Takes no more tasks. */
+  draining: boolean;
 }
 
 export interface DescribeModelRequest {
@@ -283,7 +286,16 @@ export const GetWorkerRequest: MessageFns<GetWorkerRequest> = {
 };
 
 function createBaseGetWorkerResponse(): GetWorkerResponse {
-  return { workerId: "", kernelVersion: "", protocolVersion: 0, isa: "", threadCount: 0, memoryLimitBytes: 0n };
+  return {
+    workerId: "",
+    kernelVersion: "",
+    protocolVersion: 0,
+    isa: "",
+    threadCount: 0,
+    memoryLimitBytes: 0n,
+    runningTaskCount: 0,
+    draining: false,
+  };
 }
 
 export const GetWorkerResponse: MessageFns<GetWorkerResponse> = {
@@ -308,6 +320,12 @@ export const GetWorkerResponse: MessageFns<GetWorkerResponse> = {
         throw new globalThis.Error("value provided for field message.memoryLimitBytes of type int64 too large");
       }
       writer.uint32(48).int64(message.memoryLimitBytes);
+    }
+    if (message.runningTaskCount !== 0) {
+      writer.uint32(56).int32(message.runningTaskCount);
+    }
+    if (message.draining !== false) {
+      writer.uint32(64).bool(message.draining);
     }
     return writer;
   },
@@ -373,6 +391,22 @@ export const GetWorkerResponse: MessageFns<GetWorkerResponse> = {
             message.memoryLimitBytes = reader.int64() as bigint;
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.runningTaskCount = reader.int32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.draining = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -413,6 +447,12 @@ export const GetWorkerResponse: MessageFns<GetWorkerResponse> = {
         : isSet(object.memory_limit_bytes)
         ? BigInt(object.memory_limit_bytes)
         : 0n,
+      runningTaskCount: isSet(object.runningTaskCount)
+        ? globalThis.Number(object.runningTaskCount)
+        : isSet(object.running_task_count)
+        ? globalThis.Number(object.running_task_count)
+        : 0,
+      draining: isSet(object.draining) ? globalThis.Boolean(object.draining) : false,
     };
   },
 
@@ -436,6 +476,12 @@ export const GetWorkerResponse: MessageFns<GetWorkerResponse> = {
     if (message.memoryLimitBytes !== 0n) {
       obj.memoryLimitBytes = message.memoryLimitBytes.toString();
     }
+    if (message.runningTaskCount !== 0) {
+      obj.runningTaskCount = Math.round(message.runningTaskCount);
+    }
+    if (message.draining !== false) {
+      obj.draining = message.draining;
+    }
     return obj;
   },
 
@@ -452,6 +498,8 @@ export const GetWorkerResponse: MessageFns<GetWorkerResponse> = {
     message.memoryLimitBytes = (object.memoryLimitBytes !== undefined && object.memoryLimitBytes !== null)
       ? BigInt(object.memoryLimitBytes)
       : 0n;
+    message.runningTaskCount = object.runningTaskCount ?? 0;
+    message.draining = object.draining ?? false;
     return message;
   },
 };
