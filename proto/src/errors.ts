@@ -18,12 +18,14 @@ const STATUS = {
   INVALID_ARGUMENT: 3,
   NOT_FOUND: 5,
   ALREADY_EXISTS: 6,
+  PERMISSION_DENIED: 7,
   RESOURCE_EXHAUSTED: 8,
   FAILED_PRECONDITION: 9,
   ABORTED: 10,
   INTERNAL: 13,
   UNAVAILABLE: 14,
   DATA_LOSS: 15,
+  UNAUTHENTICATED: 16,
 } as const;
 
 export interface ErrorInfo {
@@ -187,6 +189,19 @@ export const ERRORS = {
   WORKER_UNKNOWN: {
     ...input("worker {worker}: not one of this coordinator's; they are {workers}"),
     status: STATUS.NOT_FOUND,
+  },
+
+  // Who may call.
+  UNAUTHENTICATED: {
+    ...environment(
+      "{method}: the caller's certificate has no role; it needs exactly one URI graft:role:ROLE " +
+        "(make one with: coordinator certs issue)",
+    ),
+    status: STATUS.UNAUTHENTICATED,
+  },
+  ROLE_REFUSED: {
+    ...environment("{method}: not for role {role}, only for {allowed}"),
+    status: STATUS.PERMISSION_DENIED,
   },
 
   // Running.

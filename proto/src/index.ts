@@ -99,3 +99,17 @@ export {
   type WorkerServiceServer,
   WorkerServiceService,
 } from "./gen/graft/v1/worker_service.js";
+export { callerProblem, callersOf, ROLES, type Role, roleOf, roleUri } from "./roles.js";
+export {
+  type CallerCheckOptions,
+  sealTlsFiles,
+  serverCredentials,
+  type TlsFiles,
+} from "./server-credentials.js";
+export {
+  checkExposure,
+  isLoopback,
+  type TlsFlags,
+  type TlsPaths,
+  tlsPaths,
+} from "./tls-options.js";
