@@ -35,6 +35,10 @@ const CALLERS: ReadonlyMap<string, readonly Role[]> = new Map([
   ["/graft.v1.CoordinatorService/List", USERS],
   ["/graft.v1.CoordinatorService/Cancel", USERS],
   ["/graft.v1.CoordinatorService/Resume", USERS],
+  ["/graft.v1.CoordinatorService/Show", USERS],
+  ["/graft.v1.CoordinatorService/Logs", USERS],
+  ["/graft.v1.CoordinatorService/ListWorkers", USERS],
+  ["/graft.v1.CoordinatorService/DrainWorker", USERS],
 
   ["/grpc.health.v1.Health/Check", ROLES],
   ["/grpc.health.v1.Health/Watch", ROLES],
