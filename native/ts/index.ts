@@ -35,3 +35,4 @@ export type {
   RangePiece,
   StorageRates,
 } from "./native.js";
+export { ANY_TIME, digestRange, freeRange, writeRange } from "./sparse.js";

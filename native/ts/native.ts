@@ -23,6 +23,7 @@ export interface NativeFile {
   readonly path: string;
   /** The pin: the task fails with INPUT_CHANGED when the file is no longer this one. */
   readonly sizeBytes: bigint;
+  /** Or ANY_TIME. */
   readonly modifiedTimeNs: bigint;
   readonly inode: bigint;
 }
@@ -172,4 +173,10 @@ export interface NativeAddon {
   ): Promise<FileDigest>;
   fileReadRange(file: NativeFile, offsetBytes: bigint, lengthBytes: number): Promise<RangePiece>;
   storageMeasure(directory: string, sizeBytes: bigint): Promise<StorageRates>;
+  /** false, with nothing written, when the bytes have another digest. */
+  rangeWrite(path: string, offsetBytes: bigint, data: Uint8Array, digest: string): Promise<boolean>;
+  /** null when the file ends before the range. */
+  rangeDigest(path: string, offsetBytes: bigint, lengthBytes: number): Promise<string | null>;
+  /** false where the file system cannot free parts of files. */
+  rangeFree(path: string, offsetBytes: bigint, lengthBytes: number): Promise<boolean>;
 }

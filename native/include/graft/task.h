@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -26,10 +27,14 @@ enum class Kernel : uint8_t { kCopy = 1, kLinear = 2, kSlerp = 3, kTaskVector = 
 /// Numbers of graft.v1.Pruning.
 enum class Pruning : uint8_t { kNone = 1, kMagnitude = 2, kBernoulli = 3 };
 
+/// A modification time that is not compared: the owner of the file writes other ranges of it while
+/// it is read, and knows by digests that the bytes are right.
+inline constexpr int64_t kAnyTime = std::numeric_limits<int64_t>::min();
+
 struct TaskFile {
   std::string path;
   int64_t size_bytes = 0;
-  int64_t modified_time_ns = 0;
+  int64_t modified_time_ns = 0;  // or kAnyTime
   int64_t inode = 0;
 };
 

@@ -9,6 +9,7 @@ Napi::Object Initialise(Napi::Env env, Napi::Object exports) {
   graft::addon::RegisterInfo(env, exports);
   graft::addon::RegisterEngine(env, exports);
   graft::addon::RegisterFiles(env, exports);
+  graft::addon::RegisterSparse(env, exports);
   return exports;
 }
 

@@ -61,7 +61,7 @@ Status CheckPin(int fd, const TaskFile& pin) {
     what = "size";
   } else if (static_cast<int64_t>(now.st_ino) != pin.inode) {
     what = "replaced by another file";
-  } else if (modified != pin.modified_time_ns) {
+  } else if (pin.modified_time_ns != kAnyTime && modified != pin.modified_time_ns) {
     what = "modification time";
   }
   if (what == nullptr) return Status::Ok();
