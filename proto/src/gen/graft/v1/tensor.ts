@@ -168,6 +168,23 @@ export interface WeightFile {
   /** Identity on the describing host, compared before and after every read. */
   modifiedTimeNs: bigint;
   inode: bigint;
+  /** Who has the file, for workers that do not see it at `path`; absent when every worker does. */
+  source?: FileSource | undefined;
+}
+
+/** Where the bytes of a weight file can be pulled from. Enters no digest: it may change at any time. */
+export interface FileSource {
+  /**
+   * Addresses of workers that have the file at its path under its pin, or parts of it in their
+   * cache; HOST:PORT or unix:PATH, the best first.
+   */
+  holders: string[];
+  /**
+   * Digest of the whole file ("sha256:" and 64 hex digits), where it is known; two files that have it
+   * in common are the same file. Without it a file is told from others by its pin: models of one
+   * architecture have the same names, sizes and headers.
+   */
+  contentDigest: string;
 }
 
 /** One tensor of a checkpoint. */
@@ -196,7 +213,7 @@ export interface SpanDigest {
 }
 
 function createBaseWeightFile(): WeightFile {
-  return { path: "", name: "", sizeBytes: 0n, headerDigest: "", modifiedTimeNs: 0n, inode: 0n };
+  return { path: "", name: "", sizeBytes: 0n, headerDigest: "", modifiedTimeNs: 0n, inode: 0n, source: undefined };
 }
 
 export const WeightFile: MessageFns<WeightFile> = {
@@ -227,6 +244,9 @@ export const WeightFile: MessageFns<WeightFile> = {
         throw new globalThis.Error("value provided for field message.inode of type int64 too large");
       }
       writer.uint32(48).int64(message.inode);
+    }
+    if (message.source !== undefined) {
+      FileSource.encode(message.source, writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -292,6 +312,14 @@ export const WeightFile: MessageFns<WeightFile> = {
             message.inode = reader.int64() as bigint;
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.source = FileSource.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -324,6 +352,7 @@ export const WeightFile: MessageFns<WeightFile> = {
         ? BigInt(object.modified_time_ns)
         : 0n,
       inode: isSet(object.inode) ? BigInt(object.inode) : 0n,
+      source: isSet(object.source) ? FileSource.fromJSON(object.source) : undefined,
     };
   },
 
@@ -347,6 +376,9 @@ export const WeightFile: MessageFns<WeightFile> = {
     if (message.inode !== 0n) {
       obj.inode = message.inode.toString();
     }
+    if (message.source !== undefined) {
+      obj.source = FileSource.toJSON(message.source);
+    }
     return obj;
   },
 
@@ -363,6 +395,98 @@ export const WeightFile: MessageFns<WeightFile> = {
       ? BigInt(object.modifiedTimeNs)
       : 0n;
     message.inode = (object.inode !== undefined && object.inode !== null) ? BigInt(object.inode) : 0n;
+    message.source = (object.source !== undefined && object.source !== null)
+      ? FileSource.fromPartial(object.source)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseFileSource(): FileSource {
+  return { holders: [], contentDigest: "" };
+}
+
+export const FileSource: MessageFns<FileSource> = {
+  encode(message: FileSource, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.holders) {
+      writer.uint32(10).string(v!);
+    }
+    if (message.contentDigest !== "") {
+      writer.uint32(18).string(message.contentDigest);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FileSource {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFileSource();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.holders.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.contentDigest = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): FileSource {
+    return {
+      holders: globalThis.Array.isArray(object?.holders) ? object.holders.map((e: any) => globalThis.String(e)) : [],
+      contentDigest: isSet(object.contentDigest)
+        ? globalThis.String(object.contentDigest)
+        : isSet(object.content_digest)
+        ? globalThis.String(object.content_digest)
+        : "",
+    };
+  },
+
+  toJSON(message: FileSource): unknown {
+    const obj: any = {};
+    if (message.holders?.length) {
+      obj.holders = message.holders;
+    }
+    if (message.contentDigest !== "") {
+      obj.contentDigest = message.contentDigest;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<FileSource>): FileSource {
+    return FileSource.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FileSource>): FileSource {
+    const message = createBaseFileSource();
+    message.holders = object.holders?.map((e) => e) || [];
+    message.contentDigest = object.contentDigest ?? "";
     return message;
   },
 };

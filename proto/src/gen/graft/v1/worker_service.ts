@@ -131,6 +131,11 @@ export interface TaskProgress {
   writtenBytes: bigint;
   pageCacheBytes: bigint;
   residentMemoryBytes: bigint;
+  /** Weights pulled from peers, and those that were not because the cache had them. */
+  wireBytes: bigint;
+  cacheHitBytes: bigint;
+  /** Pieces whose bytes did not have their digest, on arrival or in the cache; all were pulled anew. */
+  wrongPieceCount: bigint;
 }
 
 export interface TaskDone {
@@ -1719,7 +1724,15 @@ export const TaskCredits: MessageFns<TaskCredits> = {
 };
 
 function createBaseTaskProgress(): TaskProgress {
-  return { readBytes: 0n, writtenBytes: 0n, pageCacheBytes: 0n, residentMemoryBytes: 0n };
+  return {
+    readBytes: 0n,
+    writtenBytes: 0n,
+    pageCacheBytes: 0n,
+    residentMemoryBytes: 0n,
+    wireBytes: 0n,
+    cacheHitBytes: 0n,
+    wrongPieceCount: 0n,
+  };
 }
 
 export const TaskProgress: MessageFns<TaskProgress> = {
@@ -1747,6 +1760,24 @@ export const TaskProgress: MessageFns<TaskProgress> = {
         throw new globalThis.Error("value provided for field message.residentMemoryBytes of type int64 too large");
       }
       writer.uint32(32).int64(message.residentMemoryBytes);
+    }
+    if (message.wireBytes !== 0n) {
+      if (BigInt.asIntN(64, message.wireBytes) !== message.wireBytes) {
+        throw new globalThis.Error("value provided for field message.wireBytes of type int64 too large");
+      }
+      writer.uint32(40).int64(message.wireBytes);
+    }
+    if (message.cacheHitBytes !== 0n) {
+      if (BigInt.asIntN(64, message.cacheHitBytes) !== message.cacheHitBytes) {
+        throw new globalThis.Error("value provided for field message.cacheHitBytes of type int64 too large");
+      }
+      writer.uint32(48).int64(message.cacheHitBytes);
+    }
+    if (message.wrongPieceCount !== 0n) {
+      if (BigInt.asIntN(64, message.wrongPieceCount) !== message.wrongPieceCount) {
+        throw new globalThis.Error("value provided for field message.wrongPieceCount of type int64 too large");
+      }
+      writer.uint32(56).int64(message.wrongPieceCount);
     }
     return writer;
   },
@@ -1796,6 +1827,30 @@ export const TaskProgress: MessageFns<TaskProgress> = {
             message.residentMemoryBytes = reader.int64() as bigint;
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.wireBytes = reader.int64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.cacheHitBytes = reader.int64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.wrongPieceCount = reader.int64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1830,6 +1885,21 @@ export const TaskProgress: MessageFns<TaskProgress> = {
         : isSet(object.resident_memory_bytes)
         ? BigInt(object.resident_memory_bytes)
         : 0n,
+      wireBytes: isSet(object.wireBytes)
+        ? BigInt(object.wireBytes)
+        : isSet(object.wire_bytes)
+        ? BigInt(object.wire_bytes)
+        : 0n,
+      cacheHitBytes: isSet(object.cacheHitBytes)
+        ? BigInt(object.cacheHitBytes)
+        : isSet(object.cache_hit_bytes)
+        ? BigInt(object.cache_hit_bytes)
+        : 0n,
+      wrongPieceCount: isSet(object.wrongPieceCount)
+        ? BigInt(object.wrongPieceCount)
+        : isSet(object.wrong_piece_count)
+        ? BigInt(object.wrong_piece_count)
+        : 0n,
     };
   },
 
@@ -1846,6 +1916,15 @@ export const TaskProgress: MessageFns<TaskProgress> = {
     }
     if (message.residentMemoryBytes !== 0n) {
       obj.residentMemoryBytes = message.residentMemoryBytes.toString();
+    }
+    if (message.wireBytes !== 0n) {
+      obj.wireBytes = message.wireBytes.toString();
+    }
+    if (message.cacheHitBytes !== 0n) {
+      obj.cacheHitBytes = message.cacheHitBytes.toString();
+    }
+    if (message.wrongPieceCount !== 0n) {
+      obj.wrongPieceCount = message.wrongPieceCount.toString();
     }
     return obj;
   },
@@ -1864,6 +1943,13 @@ export const TaskProgress: MessageFns<TaskProgress> = {
       : 0n;
     message.residentMemoryBytes = (object.residentMemoryBytes !== undefined && object.residentMemoryBytes !== null)
       ? BigInt(object.residentMemoryBytes)
+      : 0n;
+    message.wireBytes = (object.wireBytes !== undefined && object.wireBytes !== null) ? BigInt(object.wireBytes) : 0n;
+    message.cacheHitBytes = (object.cacheHitBytes !== undefined && object.cacheHitBytes !== null)
+      ? BigInt(object.cacheHitBytes)
+      : 0n;
+    message.wrongPieceCount = (object.wrongPieceCount !== undefined && object.wrongPieceCount !== null)
+      ? BigInt(object.wrongPieceCount)
       : 0n;
     return message;
   },
@@ -3633,7 +3719,10 @@ export const WorkerServiceService = {
     responseSerialize: (value: DigestFileResponse): Buffer => Buffer.from(DigestFileResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DigestFileResponse => DigestFileResponse.decode(value),
   },
-  /** Ranged read of a weight file, in pieces with a digest each (XXH3-128). For peers. */
+  /**
+   * Ranged read of a weight file, in pieces with a digest each (XXH3-128). For peers. A file that is
+   * not at its path is read from the cache; NOT_FOUND when it is not there either: ask another holder.
+   */
   readRange: {
     path: "/graft.v1.WorkerService/ReadRange" as const,
     requestStream: false as const,
@@ -3694,7 +3783,10 @@ export interface WorkerServiceServer extends UntypedServiceImplementation {
   syncFile: handleUnaryCall<SyncFileRequest, SyncFileResponse>;
   /** Re-reads one file from storage: sha256 of the file and digests of the given spans, with progress. */
   digestFile: handleServerStreamingCall<DigestFileRequest, DigestFileResponse>;
-  /** Ranged read of a weight file, in pieces with a digest each (XXH3-128). For peers. */
+  /**
+   * Ranged read of a weight file, in pieces with a digest each (XXH3-128). For peers. A file that is
+   * not at its path is read from the cache; NOT_FOUND when it is not there either: ask another holder.
+   */
   readRange: handleServerStreamingCall<ReadRangeRequest, ReadRangeResponse>;
   /** Measures what the storage under a directory can do (writes and reads back a scratch file). */
   measureStorage: handleUnaryCall<MeasureStorageRequest, MeasureStorageResponse>;
@@ -3800,7 +3892,10 @@ export interface WorkerServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<DigestFileResponse>;
-  /** Ranged read of a weight file, in pieces with a digest each (XXH3-128). For peers. */
+  /**
+   * Ranged read of a weight file, in pieces with a digest each (XXH3-128). For peers. A file that is
+   * not at its path is read from the cache; NOT_FOUND when it is not there either: ask another holder.
+   */
   readRange(request: ReadRangeRequest, options?: Partial<CallOptions>): ClientReadableStream<ReadRangeResponse>;
   readRange(
     request: ReadRangeRequest,
