@@ -204,6 +204,25 @@ export const ERRORS = {
     status: STATUS.PERMISSION_DENIED,
   },
 
+  // The shard cache and the peers that fill it.
+  CACHE_TOO_SMALL: environment(
+    "{path}: holds at most {given}, but the task needs {needed} at once; raise --cache-size",
+  ),
+  CACHE_IN_USE: precondition(
+    "{path}: process {pid} uses this cache; stop that worker first, or choose another --cache-dir",
+  ),
+  NOT_HERE: {
+    ...environment("{path}: neither here ({what}) nor whole in the cache", true),
+    status: STATUS.NOT_FOUND,
+  },
+  /** After every holder was asked, several times where that could help. */
+  NO_HOLDER: {
+    template: "{path}: no holder gave bytes {range} ({count} asked), last {worker}: {problem}",
+    status: STATUS.UNAVAILABLE,
+    retryable: true,
+    exit: EXIT.cluster,
+  },
+
   // Running.
   INPUT_CHANGED: {
     ...input("{path}: changed while the merge was running ({what}); nothing was published"),

@@ -58,6 +58,7 @@ export {
 } from "./gen/graft/v1/plan.js";
 export {
   Dtype,
+  FileSource,
   SpanDigest,
   TensorEntry,
   WeightFile,
