@@ -262,6 +262,8 @@ export interface Job {
   startTime?: Date | undefined;
   endTime?: Date | undefined;
   recipePath: string;
+  /** What a running job does, as in its events: "describe", "merge", "verify" … */
+  stage: string;
 }
 
 export interface ShowRequest {
@@ -1443,6 +1445,7 @@ function createBaseJob(): Job {
     startTime: undefined,
     endTime: undefined,
     recipePath: "",
+    stage: "",
   };
 }
 
@@ -1486,6 +1489,9 @@ export const Job: MessageFns<Job> = {
     }
     if (message.recipePath !== "") {
       writer.uint32(90).string(message.recipePath);
+    }
+    if (message.stage !== "") {
+      writer.uint32(98).string(message.stage);
     }
     return writer;
   },
@@ -1591,6 +1597,14 @@ export const Job: MessageFns<Job> = {
             message.recipePath = reader.string();
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.stage = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1652,6 +1666,7 @@ export const Job: MessageFns<Job> = {
         : isSet(object.recipe_path)
         ? globalThis.String(object.recipe_path)
         : "",
+      stage: isSet(object.stage) ? globalThis.String(object.stage) : "",
     };
   },
 
@@ -1690,6 +1705,9 @@ export const Job: MessageFns<Job> = {
     if (message.recipePath !== "") {
       obj.recipePath = message.recipePath;
     }
+    if (message.stage !== "") {
+      obj.stage = message.stage;
+    }
     return obj;
   },
 
@@ -1713,6 +1731,7 @@ export const Job: MessageFns<Job> = {
     message.startTime = object.startTime ?? undefined;
     message.endTime = object.endTime ?? undefined;
     message.recipePath = object.recipePath ?? "";
+    message.stage = object.stage ?? "";
     return message;
   },
 };
