@@ -277,6 +277,32 @@ export const ERRORS = {
     retryable: true,
     exit: EXIT.cluster,
   },
+  NATS_UNAVAILABLE: {
+    template: "NATS at {servers}: {problem}; try again in {retryAfter} s",
+    status: STATUS.UNAVAILABLE,
+    retryable: true,
+    exit: EXIT.cluster,
+  },
+  NATS_REFUSED: {
+    template: "NATS at {servers}: {problem}",
+    status: STATUS.FAILED_PRECONDITION,
+    retryable: false,
+    exit: EXIT.cluster,
+  },
+  NATS_OPEN: {
+    template:
+      "NATS at {servers}: lets anybody in, and not from this machine only; give it users " +
+      "(deploy/nats/graft.conf shows how) or say --insecure",
+    status: STATUS.FAILED_PRECONDITION,
+    retryable: false,
+    exit: EXIT.cluster,
+  },
+  CLAIM_LOST: {
+    template: "job {job}: this coordinator no longer owns it (epoch {epoch}): {problem}",
+    status: STATUS.ABORTED,
+    retryable: true,
+    exit: EXIT.cluster,
+  },
   NATIVE_MISSING: environment("no native library; tried {tried}; run: npm run setup"),
   INTERNAL: {
     template: "internal error: {problem}; please report it",
