@@ -27,7 +27,18 @@ export interface TaskStreamOptions {
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
   readonly residentMemoryBytes: () => number;
+  /** Totals of the process; zeros without a cache. */
+  readonly transfers?: (() => TransferCounters) | undefined;
 }
+
+/** Weights that came from peers, or did not need to. */
+export interface TransferCounters {
+  readonly wireBytes: number;
+  readonly cacheHitBytes: number;
+  readonly wrongPieceCount: number;
+}
+
+const NO_TRANSFERS: TransferCounters = { wireBytes: 0, cacheHitBytes: 0, wrongPieceCount: 0 };
 
 export interface TaskStream extends AsyncDisposable {
   /** Tasks running now. */
@@ -47,6 +58,8 @@ export function createTaskStream(options: TaskStreamOptions): TaskStream {
   const { engine, workerId, taskCountMax } = options;
   const running = new Map<string, RunningTask>();
   const start = engine.counters();
+  const transfers = options.transfers ?? (() => NO_TRANSFERS);
+  const transfersAtStart = transfers();
   let state: "open" | "draining" | "closed" = "open";
   let ticker: NodeJS.Timeout | undefined;
 
@@ -54,7 +67,11 @@ export function createTaskStream(options: TaskStreamOptions): TaskStream {
     if (state !== "closed") options.send({ message });
   };
   const sendProgress = (): void => {
-    const value = progressSince(start, engine.counters(), options.residentMemoryBytes());
+    const value = {
+      ...progressSince(start, engine.counters()),
+      ...transfersSince(transfersAtStart, transfers()),
+      residentMemoryBytes: BigInt(options.residentMemoryBytes()),
+    };
     send({ $case: "progress", value });
   };
 
@@ -139,16 +156,23 @@ function toFailed({ task, epoch }: TaskAssignment, error: unknown): Message {
   return { $case: "failed", value };
 }
 
-function progressSince(
-  start: EngineCounters,
-  now: EngineCounters,
-  residentMemoryBytes: number,
-): TaskProgress {
+type EngineProgress = Pick<TaskProgress, "readBytes" | "writtenBytes" | "pageCacheBytes">;
+
+function progressSince(start: EngineCounters, now: EngineCounters): EngineProgress {
   return {
     readBytes: now.readBytes - start.readBytes,
     writtenBytes: now.writtenBytes - start.writtenBytes,
     pageCacheBytes: now.pageCacheBytes - start.pageCacheBytes,
-    residentMemoryBytes: BigInt(residentMemoryBytes),
+  };
+}
+
+type TransferProgress = Pick<TaskProgress, "wireBytes" | "cacheHitBytes" | "wrongPieceCount">;
+
+function transfersSince(start: TransferCounters, now: TransferCounters): TransferProgress {
+  return {
+    wireBytes: BigInt(now.wireBytes - start.wireBytes),
+    cacheHitBytes: BigInt(now.cacheHitBytes - start.cacheHitBytes),
+    wrongPieceCount: BigInt(now.wrongPieceCount - start.wrongPieceCount),
   };
 }
 
