@@ -203,6 +203,10 @@ export const ERRORS = {
     ...environment("{method}: not for role {role}, only for {allowed}"),
     status: STATUS.PERMISSION_DENIED,
   },
+  SERVER_ROLE: {
+    ...environment("{address}: its certificate has role {role}, expected {wanted}"),
+    status: STATUS.PERMISSION_DENIED,
+  },
 
   // The shard cache and the peers that fill it.
   CACHE_TOO_SMALL: environment(

@@ -1,5 +1,19 @@
 // The contract's public face: exported names are listed, so that the surface is one page.
+export {
+  type ChannelSecurity,
+  channelSecurity,
+  type ServerExpectation,
+  type TlsLibrary,
+} from "./channel-security.js";
 export { DTYPES, type DtypeInfo, type DtypeKind, dtypeByName, dtypeInfo } from "./dtype.js";
+export {
+  crc32c,
+  MESSAGE_BYTES_MAX,
+  MESSAGES,
+  type MessageKind,
+  openMessage,
+  sealMessage,
+} from "./envelope.js";
 export {
   ERRORS,
   type ErrorCode,
@@ -10,6 +24,14 @@ export {
   isErrorCode,
   quoted,
 } from "./errors.js";
+export {
+  CacheSummary,
+  DeadLetter,
+  JobClaim,
+  JobEvent,
+  QueuedJob,
+  WorkerHeartbeat,
+} from "./gen/graft/v1/control.js";
 export {
   CancelRequest,
   CancelResponse,
@@ -100,6 +122,15 @@ export {
   type WorkerServiceServer,
   WorkerServiceService,
 } from "./gen/graft/v1/worker_service.js";
+export {
+  type NatsFlags,
+  type NatsLogin,
+  type NatsServerFacts,
+  type NatsSettings,
+  type NatsTls,
+  natsProblem,
+  natsSettings,
+} from "./nats-options.js";
 export { callerProblem, callersOf, ROLES, type Role, roleOf, roleUri } from "./roles.js";
 export {
   type CallerCheckOptions,
@@ -107,6 +138,18 @@ export {
   serverCredentials,
   type TlsFiles,
 } from "./server-credentials.js";
+export {
+  BUCKETS,
+  DURABLES,
+  deadLetterSubject,
+  eventSubject,
+  jobSubject,
+  STREAMS,
+  SUBJECTS,
+  subjectToken,
+  workerSubject,
+} from "./subjects.js";
+export { type CertificateFacts, checkIdentity } from "./tls-identity.js";
 export {
   checkExposure,
   isLoopback,

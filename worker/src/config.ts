@@ -2,7 +2,14 @@
 // the process may depend on is here; nothing else reads the environment.
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
-import { GraftError, quoted } from "@graft/proto";
+import {
+  checkExposure,
+  GraftError,
+  quoted,
+  type TlsFlags,
+  type TlsPaths,
+  tlsPaths,
+} from "@graft/proto";
 
 export type ListenAddress =
   | { readonly kind: "unix"; readonly path: string }
@@ -10,6 +17,8 @@ export type ListenAddress =
 
 export interface WorkerConfig {
   readonly listen: ListenAddress;
+  /** null on a unix socket, which its directory guards, and where connections are not encrypted. */
+  readonly tls: TlsPaths | null;
   /** Belongs to the process that started it: lives as long as its standard input is open. */
   readonly private: boolean;
   readonly threadCount: number;
@@ -23,7 +32,7 @@ export interface WorkerConfig {
 }
 
 /** Flags as the command line gives them. */
-export interface WorkerFlags {
+export interface WorkerFlags extends TlsFlags {
   readonly listen: string;
   readonly private?: boolean | undefined;
   readonly threads?: string | undefined;
@@ -59,8 +68,10 @@ export function readConfig(flags: WorkerFlags, environment: Environment): Worker
     min: 1,
     max: THREAD_COUNT_MAX,
   });
+  const listen = parseListenAddress(flags.listen);
   return Object.freeze({
-    listen: parseListenAddress(flags.listen),
+    listen,
+    tls: readTls(listen, flags, environment),
     private: flags.private ?? false,
     threadCount,
     memoryBytes,
@@ -73,7 +84,6 @@ export function readConfig(flags: WorkerFlags, environment: Environment): Worker
 
 const LISTEN_FORMS = "expected unix:PATH or HOST:PORT";
 
-/** TCP is for the machine itself only: this version has no TLS. */
 export function parseListenAddress(text: string): ListenAddress {
   const fail = (problem: string): never => {
     throw new GraftError("FLAG", { flag: "--listen", problem });
@@ -87,17 +97,23 @@ export function parseListenAddress(text: string): ListenAddress {
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);
   if (host === undefined || port > 65535) return fail(`${LISTEN_FORMS}, got ${quoted(text)}`);
-  if (!isLoopback(host)) {
-    return fail(
-      `${quoted(host)} is not a loopback address, and connections without TLS, which is not part ` +
-        "of this version, are accepted from this machine only; use 127.0.0.1 or unix:PATH",
-    );
-  }
   return { kind: "tcp", host, port };
 }
 
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
+/** Variables do not count on a unix socket: they are those of the coordinator that starts the worker. */
+function readTls(
+  listen: ListenAddress,
+  flags: WorkerFlags,
+  environment: Environment,
+): TlsPaths | null {
+  if (listen.kind === "tcp") {
+    const tls = tlsPaths(flags, environment);
+    checkExposure("--listen", listen.host, { tls, insecure: flags.insecure ?? false });
+    return tls;
+  }
+  if (tlsPaths(flags, {}) === null) return null;
+  const problem = "a unix socket is guarded by its directory and has no TLS; use HOST:PORT";
+  throw new GraftError("FLAG", { flag: "--tls-cert", problem });
 }
 
 function wholeNumber(

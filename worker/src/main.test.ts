@@ -36,6 +36,11 @@ async function ending(child: ChildProcessWithoutNullStreams): Promise<[number | 
 const refused: readonly [string, readonly string[], RegExp][] = [
   ["no address", [], /--listen/],
   ["a remote address", ["--listen", "0.0.0.0:0"], /^graft-worker: --listen: "0\.0\.0\.0" is not/],
+  [
+    "half of TLS",
+    ["--listen", "0.0.0.0:0", "--tls-cert", "a"],
+    /^graft-worker: --tls-key: missing/,
+  ],
   ["an unknown flag", ["--listen", "127.0.0.1:0", "--fast"], /unknown option '--fast'/],
 ];
 

@@ -1,5 +1,6 @@
 // The worker process: flags in, one line on standard output (it serves, or why not), then signals. A private
 // worker ends when its standard input does, so it never outlives the coordinator that started it.
+import { isLoopback } from "@graft/proto";
 import { Command } from "commander";
 import { readConfig, type WorkerConfig, type WorkerFlags } from "./config.js";
 import { toGraftError } from "./errors.js";
@@ -12,8 +13,12 @@ const program = new Command("graft-worker")
   .description("Runs merge tasks for a coordinator")
   .requiredOption(
     "--listen <address>",
-    "unix:PATH or HOST:PORT; connections are not authenticated, so HOST must be a loopback address",
+    "unix:PATH or HOST:PORT; other machines reach it only with TLS (or --insecure)",
   )
+  .option("--tls-cert <file>", "certificate of this worker, PEM (default: $GRAFT_TLS_CERT)")
+  .option("--tls-key <file>", "its private key (default: $GRAFT_TLS_KEY)")
+  .option("--tls-ca <file>", "certificate that signed all others (default: $GRAFT_TLS_CA)")
+  .option("--insecure", "serve anybody who reaches the address, without encryption")
   .option("--private", "guard the socket's directory and end with standard input")
   .option("--threads <count>", "threads that compute (default: one per core)")
   .option("--memory <bytes>", "bound on the memory of the process (default: 4 GiB)")
@@ -28,10 +33,10 @@ async function serve(flags: WorkerFlags): Promise<void> {
   let worker: Worker;
   try {
     config = readConfig(flags, process.env);
-    worker = await startWorker(config);
+    worker = await startWorker(config, log);
   } catch (error) {
     const { code, message, details, info } = toGraftError(error);
-    process.stderr.write(`graft-worker: ${message}\n`);
+    log(message);
     process.stdout.write(
       `${JSON.stringify({ ready: false, error: { code, message, details } })}\n`,
     );
@@ -47,12 +52,21 @@ async function serve(flags: WorkerFlags): Promise<void> {
     stopOnSignal(worker, "SIGINT", 130);
   }
   stopOnSignal(worker, "SIGTERM", 143);
-  const { listen } = config;
+  const { listen, tls } = config;
+  if (listen.kind === "tcp" && tls === null && !isLoopback(listen.host)) {
+    log(
+      `warning: --insecure: whoever reaches ${listen.host} can read and write what this user can`,
+    );
+  }
   const ready =
     listen.kind === "tcp"
       ? { ready: true, listen: `${listen.host}:${worker.port}` }
       : { ready: true };
   process.stdout.write(`${JSON.stringify(ready)}\n`);
+}
+
+function log(text: string): void {
+  process.stderr.write(`graft-worker: ${text}\n`);
 }
 
 /** The first signal drains, the second one exits. */

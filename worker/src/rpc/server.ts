@@ -5,10 +5,12 @@ import { rm } from "node:fs/promises";
 import { promisify } from "node:util";
 import { createEngine, kernelVersion } from "@graft/native";
 import { WorkerServiceService } from "@graft/proto";
-import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { Server } from "@grpc/grpc-js";
 import type { WorkerConfig } from "../config.js";
 import { createWorkerService } from "./handlers.js";
 import { prepareAddress } from "./listen.js";
+import { listenCredentials } from "./tls.js";
+import { readTlsFiles } from "./tls-files.js";
 
 /** Raised when a coordinator of another version could misread this worker. */
 const PROTOCOL_VERSION = 1;
@@ -18,6 +20,7 @@ const KEEPALIVE_INTERVAL_MS = 20_000;
 const KEEPALIVE_TIMEOUT_MS = 30_000;
 /** For answers that are on their way when the worker stops. */
 const FINISH_CALLS_MS = 1000;
+const TLS_RULES = { roles: ["worker"], nowMs: Date.now } as const;
 const HEALTH_NAMES = ["", "graft.v1.WorkerService"];
 
 export interface Worker extends AsyncDisposable {
@@ -29,7 +32,12 @@ export interface Worker extends AsyncDisposable {
 }
 
 /** Starts serving; throws FLAG, MEMORY_TOO_SMALL, NATIVE_MISSING or what the bind failed with. */
-export async function startWorker(config: WorkerConfig): Promise<Worker> {
+export async function startWorker(
+  config: WorkerConfig,
+  /** Takes one line at a time: warnings, refused callers. */
+  log: (text: string) => void = () => undefined,
+): Promise<Worker> {
+  const tls = config.tls === null ? null : await readTlsFiles(config.tls, TLS_RULES, log);
   const { threadCount, bufferBytesMax, isa, tileBytes, directIo, listen } = config;
   const memoryBytes = bufferBytesMax;
   const engine = createEngine({ threadCount, memoryBytes, isa, tileBytes, directIo });
@@ -65,7 +73,7 @@ export async function startWorker(config: WorkerConfig): Promise<Worker> {
   try {
     const address = await prepareAddress(listen, config.private);
     const bind = promisify(server.bindAsync.bind(server));
-    const port = await bind(address, ServerCredentials.createInsecure());
+    const port = await bind(address, listenCredentials(tls, log));
     health?.set("SERVING");
     let draining: Promise<void> | undefined;
     let stopping: Promise<void> | undefined;
