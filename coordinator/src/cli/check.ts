@@ -1,7 +1,7 @@
 // coordinator check: everything that is wrong with a recipe and its models, at once, without reading a
 // weight.
 import { planMerge } from "../jobs/plan-merge.js";
-import { planRequest, type RecipeFlags, startWorker, workerBounds } from "./merge-flags.js";
+import { planRequest, type RecipeFlags, startWorkers } from "./merge-flags.js";
 import { runSession } from "./session.js";
 import { parameterText } from "./summary.js";
 
@@ -9,7 +9,7 @@ export function check(recipePath: string, flags: RecipeFlags): Promise<void> {
   return runSession({ json: flags.json ?? false }, async (session) => {
     const { config, signal, onEvent } = session;
     const request = planRequest(recipePath, flags);
-    await using worker = startWorker(config, workerBounds({}, config));
+    await using worker = await startWorkers({}, config);
     const onStage = (): void => undefined;
     const { plan, recipe } = await planMerge(worker, request, { signal, onEvent, onStage });
     const { tensorCount, parameterCount } = plan.totals;

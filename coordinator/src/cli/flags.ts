@@ -60,3 +60,25 @@ export function parseModels(
   }
   return models;
 }
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+
+/** HOST:PORT or unix:PATH, each once. Plain connections to other machines must be asked for. */
+export function parseAddresses(
+  flag: string,
+  texts: readonly string[],
+  insecure: boolean,
+): readonly string[] {
+  for (const [index, text] of texts.entries()) {
+    if (texts.indexOf(text) < index) throw flagError(flag, `${quoted(text)} is given twice`);
+    if (/^unix:.+/.test(text)) continue;
+    const [, host = "", port = "0"] = /^(\[[\da-fA-F:.]+\]|[\w.-]+):(\d{1,5})$/.exec(text) ?? [];
+    if (host === "" || Number(port) < 1 || Number(port) > 65_535) {
+      throw flagError(flag, `expected HOST:PORT or unix:PATH, got ${quoted(text)}`);
+    }
+    if (insecure || LOOPBACK.test(host)) continue;
+    const problem = `${quoted(text)} is another machine and the connection is not encrypted`;
+    throw flagError(flag, `${problem}; add --insecure if that is what you want`);
+  }
+  return texts;
+}

@@ -37,7 +37,16 @@ function command(name: string, description: string): Command {
 function withWorker(target: Command): Command {
   return target
     .option("--memory <size>", "bound on the worker's memory (default: 4GiB or half of RAM)")
-    .option("--threads <count>", "threads that compute (default: one per core)");
+    .option("--threads <count>", "threads that compute (default: one per core)")
+    .addOption(
+      new Option(
+        "--worker <host:port>",
+        "a running graft-worker; repeatable (default: a private one)",
+      )
+        .argParser(collect)
+        .default([], "none"),
+    )
+    .option("--insecure", "allow plain connections to workers on other machines");
 }
 
 withWorker(recipeCommand("submit", "merge models as a recipe says; continues interrupted work"))

@@ -1,8 +1,11 @@
 // The flags that several commands share, from text to options. Defaults are named here once.
+
+import { GraftError } from "@graft/proto/errors";
 import type { Config } from "../config.js";
 import type { PlanRequest } from "../jobs/plan-merge.js";
-import { createPrivateWorker, type PrivateWorker } from "../rpc/private-worker.js";
-import { parseModels, parseSeed, parseSize, parseThreads } from "./flags.js";
+import { createPrivateWorker } from "../rpc/private-worker.js";
+import type { Workers } from "../rpc/workers.js";
+import { parseAddresses, parseModels, parseSeed, parseSize, parseThreads } from "./flags.js";
 
 /** As commander hands them over. */
 export interface RecipeFlags {
@@ -14,6 +17,9 @@ export interface RecipeFlags {
 }
 
 export interface WorkerFlags {
+  /** Addresses of a static cluster. */
+  readonly worker?: readonly string[];
+  readonly insecure?: boolean;
   readonly memory?: string;
   readonly threads?: string;
 }
@@ -38,21 +44,32 @@ export function planRequest(recipePath: string, flags: RecipeFlags): PlanRequest
   };
 }
 
-export interface WorkerBounds {
-  readonly memoryBytes: number;
-  readonly threadCount: number;
+/** Our own process when no worker is named; call it before anything slow is loaded: it boots meanwhile. */
+export async function startWorkers(
+  flags: WorkerFlags,
+  config: Config,
+): Promise<Workers & AsyncDisposable> {
+  const { worker: addresses = [], memory, threads, insecure = false } = flags;
+  if (addresses.length === 0) {
+    const { workerCommand: command, debug, memoryBytesDefault, threadCountDefault } = config;
+    const memoryBytes = memory === undefined ? memoryBytesDefault : parseSize("--memory", memory);
+    const threadCount =
+      threads === undefined ? threadCountDefault : parseThreads("--threads", threads);
+    return createPrivateWorker({ command, debug, memoryBytes, threadCount });
+  }
+  refuseWith("--worker", { "--memory": memory, "--threads": threads });
+  const parsed = parseAddresses("--worker", addresses, insecure);
+  const { createRemoteWorkers, plainCredentials } = await import("../rpc/remote-workers.js");
+  return createRemoteWorkers({ addresses: parsed, credentials: plainCredentials() });
 }
 
-export function workerBounds({ memory, threads }: WorkerFlags, config: Config): WorkerBounds {
-  return {
-    memoryBytes: memory === undefined ? config.memoryBytesDefault : parseSize("--memory", memory),
-    threadCount:
-      threads === undefined ? config.threadCountDefault : parseThreads("--threads", threads),
-  };
-}
-
-/** Call it before anything slow is loaded: it boots meanwhile. */
-export function startWorker(config: Config, bounds: WorkerBounds): PrivateWorker {
-  const { workerCommand: command, debug } = config;
-  return createPrivateWorker({ command, debug, ...bounds });
+/** The bounds of a worker that somebody else started are its own. */
+function refuseWith(flag: string, others: Readonly<Record<string, string | undefined>>): void {
+  for (const [name, value] of Object.entries(others)) {
+    if (value === undefined) continue;
+    throw new GraftError("FLAG", {
+      flag: name,
+      problem: `belongs to the worker, not with ${flag}`,
+    });
+  }
 }

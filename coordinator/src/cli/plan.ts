@@ -5,13 +5,7 @@ import { checkDiskRoom, checkOutputFree, checkOutputPlace, diskRoom } from "../j
 import { countLedger } from "../jobs/summary.js";
 import { exists, workPaths } from "../jobs/work.js";
 import { peakMemoryBytes } from "../plan/cost.js";
-import {
-  planRequest,
-  type RecipeFlags,
-  startWorker,
-  type WorkerFlags,
-  workerBounds,
-} from "./merge-flags.js";
+import { planRequest, type RecipeFlags, startWorkers, type WorkerFlags } from "./merge-flags.js";
 import { type PlanFacts, planText } from "./plan-text.js";
 import { runSession, type Session } from "./session.js";
 
@@ -36,11 +30,10 @@ export async function showPlan(
 ): Promise<number> {
   const { config, signal, onEvent } = session;
   const request = planRequest(recipePath, flags);
-  const bounds = workerBounds(flags, config);
-  await using worker = startWorker(config, bounds);
+  await using worker = await startWorkers(flags, config);
   const onStage = (): void => undefined;
   const merge = await planMerge(worker, request, { signal, onEvent, onStage });
-  checkMemory(merge, bounds.memoryBytes);
+  checkMemory(merge);
   const paths = workPaths(resolve(flags.out ?? "merged"));
   if (flags.out !== undefined) {
     await checkOutputPlace(paths, merge.models);
@@ -48,8 +41,8 @@ export async function showPlan(
   }
   const room = await diskRoom(paths, merge.plan.totals.outputBytes);
   if (flags.out !== undefined) checkDiskRoom(paths.parent, room);
-  const { workerThreads, plan: planned } = merge;
-  const memory = peakMemoryBytes(planned, workerThreads, bounds.memoryBytes);
+  const { workerThreads, workerMemoryBytes, plan: planned } = merge;
+  const memory = peakMemoryBytes(planned, workerThreads, workerMemoryBytes);
   const facts = { merge, room, peakMemoryBytes: memory, directory: paths.parent };
   if (session.json) session.printJson(planJson(facts));
   else session.print(planText(facts, { full: flags.ledger ?? false }));

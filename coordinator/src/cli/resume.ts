@@ -1,7 +1,7 @@
 // coordinator resume: continues interrupted work with the request its journal holds.
 import { resolve } from "node:path";
 import { exists, workPaths } from "../jobs/work.js";
-import { startWorker, type WorkerFlags, workerBounds } from "./merge-flags.js";
+import { startWorkers, type WorkerFlags } from "./merge-flags.js";
 import { runSession, type Session } from "./session.js";
 
 export interface ResumeFlags extends WorkerFlags {
@@ -20,8 +20,7 @@ async function continueMerge(
   flags: ResumeFlags,
 ): Promise<number> {
   const { config, signal, onEvent } = session;
-  const bounds = workerBounds(flags, config);
-  await using worker = startWorker(config, bounds);
+  await using worker = await startWorkers(flags, config);
   // Loaded while the worker boots.
   const { runMerge } = await import("../jobs/merge.js");
   const { readInterrupted } = await import("../jobs/open-job.js");
@@ -31,7 +30,6 @@ async function continueMerge(
   const isThere = await exists(request.recipePath);
   const summary = await runMerge(
     {
-      ...bounds,
       worker,
       recipePath: request.recipePath,
       recipeText: isThere ? null : request.recipeText,

@@ -1,12 +1,6 @@
 // coordinator submit: the main job. With --dry-run it plans, checks the place and the disk, and stops.
 import { resolve } from "node:path";
-import {
-  planRequest,
-  type RecipeFlags,
-  startWorker,
-  type WorkerFlags,
-  workerBounds,
-} from "./merge-flags.js";
+import { planRequest, type RecipeFlags, startWorkers, type WorkerFlags } from "./merge-flags.js";
 import { runSession, type Session } from "./session.js";
 
 export interface SubmitFlags extends RecipeFlags, WorkerFlags {
@@ -29,15 +23,13 @@ export function submit(recipePath: string, flags: SubmitFlags): Promise<void> {
 async function merge(session: Session, recipePath: string, flags: SubmitFlags): Promise<number> {
   const { config, signal, onEvent } = session;
   const request = planRequest(recipePath, flags);
-  const bounds = workerBounds(flags, config);
-  await using worker = startWorker(config, bounds);
+  await using worker = await startWorkers(flags, config);
   // Loaded while the worker boots.
   const { runMerge } = await import("../jobs/merge.js");
   const { summaryText } = await import("./summary.js");
   const summary = await runMerge(
     {
       ...request,
-      ...bounds,
       worker,
       outputDirectory: resolve(flags.out),
       force: flags.force ?? false,

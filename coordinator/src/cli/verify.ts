@@ -2,7 +2,7 @@
 import { EXIT } from "@graft/proto";
 import { formatSize } from "../jobs/format-size.js";
 import { verifyOutput } from "../jobs/verify.js";
-import { startWorker, type WorkerFlags, workerBounds } from "./merge-flags.js";
+import { startWorkers, type WorkerFlags } from "./merge-flags.js";
 import { runSession } from "./session.js";
 
 export interface VerifyFlags extends WorkerFlags {
@@ -12,7 +12,7 @@ export interface VerifyFlags extends WorkerFlags {
 export function verify(directory: string, flags: VerifyFlags): Promise<void> {
   return runSession({ json: flags.json ?? false }, async (session) => {
     const { config, signal, onEvent } = session;
-    await using worker = startWorker(config, workerBounds(flags, config));
+    await using worker = await startWorkers(flags, config);
     const startMs = performance.now();
     onEvent({ kind: "stage", stage: "verify" });
     const report = await verifyOutput({

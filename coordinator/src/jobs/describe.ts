@@ -4,7 +4,7 @@ import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { type DescribeModelResponse, GraftError, quoted, type TensorEntry } from "@graft/proto";
 import type { DescribedModel, PinnedFile, TensorInfo } from "../plan/types.js";
 import type { ModelReference } from "../recipe/recipe.js";
-import type { PrivateWorker } from "../rpc/private-worker.js";
+import type { Workers } from "../rpc/workers.js";
 
 export interface DescribeOptions {
   readonly references: readonly ModelReference[];
@@ -27,7 +27,7 @@ export interface Descriptions {
 }
 
 export async function describeModels(
-  worker: PrivateWorker,
+  worker: Workers,
   options: DescribeOptions,
 ): Promise<Descriptions> {
   const labels = labelReferences(options.references.map(({ text }) => text));
@@ -45,7 +45,7 @@ export async function describeModels(
 }
 
 async function describeModel(
-  worker: PrivateWorker,
+  worker: Workers,
   { text }: ModelReference,
   labels: ReadonlyMap<string, string>,
   { mapping, searchDirectories, signal }: DescribeOptions,

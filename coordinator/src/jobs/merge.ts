@@ -4,7 +4,9 @@ import { resolve } from "node:path";
 import { GraftError as Failure, type GraftError, type Task } from "@graft/proto";
 import type { OutputFile } from "../plan/types.js";
 import { abortError } from "../rpc/call-error.js";
-import type { PrivateWorker } from "../rpc/private-worker.js";
+import type { WorkerClient } from "../rpc/worker-client.js";
+import type { Workers } from "../rpc/workers.js";
+import { refusalOf } from "./admission.js";
 import type { OnEvent, Stage } from "./events.js";
 import { mapBounded } from "./map-bounded.js";
 import { type OpenJob, openJob } from "./open-job.js";
@@ -30,14 +32,13 @@ import { removeWork, type WorkPaths, workPaths } from "./work.js";
 
 export interface MergeOptions extends PlanRequest {
   readonly outputDirectory: string;
-  readonly memoryBytes: number;
   readonly force: boolean;
   /** Read every file back and put its sha256 into the manifest. */
   readonly sha256: boolean;
   /** Read every file back even when an earlier run or --no-sha256 makes it unnecessary. */
   readonly paranoid: boolean;
-  /** Runs the tasks; stays the caller's, who started it with these bounds. */
-  readonly worker: PrivateWorker;
+  /** Runs the tasks; stay the caller's, who started or found them. */
+  readonly worker: Workers;
 }
 
 export interface MergeControl {
@@ -50,13 +51,13 @@ export async function runMerge(
   options: MergeOptions,
   { signal, onEvent }: MergeControl,
 ): Promise<MergeSummary> {
-  const { worker, memoryBytes } = options;
+  const { worker } = options;
   const clock = createStageClock(() => performance.now(), onEvent);
   const paths = workPaths(options.outputDirectory);
   try {
     const onStage = (stage: Stage): void => clock.begin(stage);
     const merge = await planMerge(worker, options, { signal, onEvent, onStage });
-    checkMemory(merge, memoryBytes);
+    checkMemory(merge);
     await checkOutputPlace(paths, merge.models);
     announcePlan(merge, onEvent);
     signal.throwIfAborted();
@@ -116,7 +117,7 @@ interface MergeRunOptions extends MergeControl {
   readonly paths: WorkPaths;
   readonly merge: PlannedMerge;
   readonly job: OpenJob;
-  readonly worker: PrivateWorker;
+  readonly worker: Workers;
   readonly clock: StageClock;
 }
 
@@ -240,6 +241,7 @@ class MergeRun {
     const totalBytes = sum(({ readBytes, writeBytes }) => readBytes + writeBytes);
     const counters = await runTasks({
       ...{ tasks, worker, signal, journal: job.journal, results: this.#results },
+      admit: ({ client }) => this.#refusalOf(client),
       outputDirectory: paths.partial,
       epochFloor: job.history.epochMax,
       onWarning: (message) => this.#warn(message),
@@ -253,6 +255,18 @@ class MergeRun {
     });
     clock.moved(counters.readBytes + counters.writtenBytes);
     this.#counters = addCounters(this.#counters, counters);
+  }
+
+  #refusalOf(client: WorkerClient): Promise<string | null> {
+    const { merge, paths, signal } = this.#run;
+    const inputs = new Map(
+      merge.plan.tasks.flatMap((task) => task.inputs.map((file) => [file.path, file] as const)),
+    );
+    return refusalOf(client, {
+      ...{ signal, kernelVersion: merge.kernelVersion },
+      inputs: [...inputs.values()],
+      outputDirectory: paths.partial,
+    });
   }
 
   /** fsync of every file; one that lost a write is made again from its sources, on a new inode. */

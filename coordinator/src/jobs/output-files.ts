@@ -4,14 +4,14 @@ import { join } from "node:path";
 import { type FileSpan, GraftError, type Task } from "@graft/proto";
 import type { ManifestSpan } from "../plan/manifest.js";
 import type { OutputFile, Plan } from "../plan/types.js";
-import type { PrivateWorker } from "../rpc/private-worker.js";
+import type { Workers } from "../rpc/workers.js";
 import { fileError, syncDirectory } from "./durable-file.js";
 import { mapBounded } from "./map-bounded.js";
 import type { Results } from "./results.js";
 import { outputSpans } from "./task-spans.js";
 
 export interface OutputFilesOptions {
-  readonly worker: PrivateWorker;
+  readonly worker: Workers;
   readonly directory: string;
   readonly filesAtOnce: number;
   readonly signal: AbortSignal;

@@ -9,7 +9,7 @@ import type { DescribedModel, Plan } from "../plan/types.js";
 import { parseRecipe } from "../recipe/parse.js";
 import type { Problem, Recipe } from "../recipe/recipe.js";
 import { formatProblem } from "../recipe/report.js";
-import type { PrivateWorker } from "../rpc/private-worker.js";
+import type { Workers } from "../rpc/workers.js";
 import { type DescribeFailure, describeModels } from "./describe.js";
 import { errorCode, fileError } from "./durable-file.js";
 import type { OnEvent, Stage } from "./events.js";
@@ -33,6 +33,7 @@ export interface PlannedMerge {
   readonly plan: Plan;
   readonly kernelVersion: string;
   readonly workerThreads: number;
+  readonly workerMemoryBytes: number;
 }
 
 export interface PlanControl {
@@ -46,7 +47,7 @@ const RECIPE_BYTES_MAX = 1024 * 1024;
 
 /** Throws RECIPE, PLAN or the models' error after a "problems" event with everything that is wrong. */
 export async function planMerge(
-  worker: PrivateWorker,
+  worker: Workers,
   request: PlanRequest,
   { signal, onEvent, onStage }: PlanControl,
 ): Promise<PlannedMerge> {
@@ -74,7 +75,7 @@ export async function planMerge(
     throw describeError(path, failures);
   }
   onStage("plan");
-  const { kernelVersion, threadCount } = await facts;
+  const { kernelVersion, threadCount, memoryLimitBytes } = await facts;
   const { seed, maxShardSizeBytes, lenient } = request;
   const options = { seed, maxShardSizeBytes, lenient, kernelVersion };
   const planned = createPlan(recipe, models, options);
@@ -87,6 +88,7 @@ export async function planMerge(
     plan: planned.plan,
     kernelVersion,
     workerThreads: threadCount,
+    workerMemoryBytes: Number(memoryLimitBytes),
   };
 }
 
@@ -119,11 +121,11 @@ export async function readRecipe(path: string): Promise<string> {
 }
 
 /** MEMORY_TOO_SMALL when the plan cannot run within the bound. */
-export function checkMemory({ plan, workerThreads }: PlannedMerge, memoryBytes: number): void {
+export function checkMemory({ plan, workerThreads, workerMemoryBytes }: PlannedMerge): void {
   const needed = minimumMemoryBytes(plan, workerThreads);
-  if (memoryBytes >= needed) return;
+  if (workerMemoryBytes >= needed) return;
   throw new GraftError("MEMORY_TOO_SMALL", {
-    given: formatMemory(memoryBytes),
+    given: formatMemory(workerMemoryBytes),
     needed: formatMemory(needed),
     reason: `${workerThreads} threads; fewer need less, see --threads`,
   });

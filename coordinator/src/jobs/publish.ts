@@ -12,7 +12,7 @@ import {
   type ManifestSpan,
 } from "../plan/manifest.js";
 import { publishedRecipe } from "../recipe/redact.js";
-import type { PrivateWorker } from "../rpc/private-worker.js";
+import type { Workers } from "../rpc/workers.js";
 import { describeModels } from "./describe.js";
 import { fileError, renameDurably, syncDirectory, writeDurably } from "./durable-file.js";
 import type { Journal } from "./journal.js";
@@ -32,7 +32,7 @@ export const RECIPE_NAME = "recipe.yaml";
 const COPIES_AT_ONCE = 4;
 
 export interface CompleteOptions {
-  readonly worker: PrivateWorker;
+  readonly worker: Workers;
   readonly merge: PlannedMerge;
   readonly seed: bigint;
   readonly paths: WorkPaths;

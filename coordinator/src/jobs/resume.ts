@@ -3,7 +3,7 @@
 import type { FileSpan, Task } from "@graft/proto";
 import { GraftError } from "@graft/proto";
 import type { DescribedModel, Plan } from "../plan/types.js";
-import type { PrivateWorker } from "../rpc/private-worker.js";
+import type { Workers } from "../rpc/workers.js";
 import { mapBounded } from "./map-bounded.js";
 import type {
   BeginRecord,
@@ -114,7 +114,7 @@ function changedInputs(before: readonly InputPin[], after: readonly InputPin[]):
 }
 
 export interface RecheckOptions {
-  readonly worker: PrivateWorker;
+  readonly worker: Workers;
   readonly plan: Plan;
   readonly partialDirectory: string;
   readonly history: JobHistory;

@@ -1,14 +1,13 @@
-// Drives tasks through one worker at a time: the worker's stream on one side, the pure scheduler on the
-// other, the journal in between. A worker that dies is replaced and its tasks are leased again.
-import { GraftError, type RunTasksResponse, type Task, type TaskDone } from "@graft/proto";
+// Drives tasks through the workers: a stream each on one side, the pure scheduler on the other, the
+// journal in between. A worker that is lost comes back or does not; its tasks are leased again.
+import { GraftError, type Task, type TaskDone } from "@graft/proto";
 import { assertNever } from "../assert-never.js";
 import { abortError } from "../rpc/call-error.js";
-import { deathSoon, type PrivateWorker } from "../rpc/private-worker.js";
-import type { TaskStream } from "../rpc/task-stream.js";
-import type { WorkerProcess } from "../rpc/worker-process.js";
+import type { Connection, Workers } from "../rpc/workers.js";
 import type { Decision, ParkedTask, ScheduleEvent, TaskFailure } from "../schedule/protocol.js";
 import { createScheduler, type Scheduler } from "../schedule/scheduler.js";
 import type { Journal } from "./journal.js";
+import { type MemberMessage, MemberRun } from "./member-run.js";
 import { compareResults, type Results } from "./results.js";
 import { nameTask, toRecord } from "./task-spans.js";
 
@@ -25,7 +24,9 @@ export interface TaskCounters {
 
 export interface RunTasksOptions {
   readonly tasks: readonly Task[];
-  readonly worker: PrivateWorker;
+  readonly worker: Workers;
+  /** Why a worker that is not our own gets no task, or null. */
+  readonly admit: (connection: Connection) => Promise<string | null>;
   readonly outputDirectory: string;
   readonly journal: Journal;
   /** Filled with the results of the tasks. */
@@ -60,17 +61,18 @@ class TaskRun {
   readonly #ended: Promise<void>;
   #end: (error: unknown) => void = () => undefined;
   #isOver = false;
-  #stream: TaskStream | null = null;
-  #workerId = "";
+  readonly #members: readonly MemberRun[];
+  readonly #byWorkerId = new Map<string, MemberRun>();
+  /** Workers that could not be had when last tried. */
+  readonly #unusable = new Set<MemberRun>();
+  readonly #over = new AbortController();
   #idleDeaths = 0;
   #tickedAtMs = performance.now();
-  /** Counters of streams that have ended; the worker counts from the start of each stream. */
-  #base: TaskCounters = NOTHING_MOVED;
   #counters: TaskCounters = NOTHING_MOVED;
   #doneTasks = 0;
   #donePlannedBytes = 0;
-  /** Planned bytes of the tasks that are running, by id. */
-  readonly #running = new Map<string, number>();
+  /** Planned bytes and worker of the tasks that are running, by id. */
+  readonly #running = new Map<string, { readonly bytes: number; readonly workerId: string }>();
 
   constructor(options: RunTasksOptions) {
     this.#options = options;
@@ -80,9 +82,21 @@ class TaskRun {
       tasks: tasks.map(({ taskId }) => ({ id: taskId })),
       options: { epochFloor },
     });
+    this.#members = options.worker.members.map((member) => {
+      const admit = async (connection: Connection): Promise<string | null> =>
+        member.isPrivate ? null : options.admit(connection);
+      return new MemberRun({
+        ...{ member, admit, signal: this.#over.signal },
+        onJoined: (run) => this.#join(run),
+        onMessage: (run, message) => this.#receive(run, message),
+        onLost: (run, problem) => this.#lose(run, problem),
+        onUnusable: (run, error) => this.#doWithout(run, error),
+      });
+    });
     this.#ended = new Promise((resolve, reject) => {
       this.#end = (error) => {
         this.#isOver = true;
+        this.#over.abort();
         if (error === null) resolve();
         else reject(error);
       };
@@ -96,7 +110,7 @@ class TaskRun {
     const onAbort = (): void => this.#cancel();
     signal.addEventListener("abort", onAbort, { once: true });
     this.#feed({ kind: "tick" });
-    const serving = this.#serve();
+    const serving = Promise.all(this.#members.map((member) => member.serve()));
     try {
       await this.#ended;
       await Promise.all(this.#appends);
@@ -104,77 +118,61 @@ class TaskRun {
     } finally {
       clearInterval(timer);
       signal.removeEventListener("abort", onAbort);
-      this.#stream?.close();
+      for (const member of this.#members) member.close();
       await serving;
     }
   }
 
-  /** One stream after the other until the run is over. Never rejects. */
-  async #serve(): Promise<void> {
-    while (!this.#isOver) {
-      try {
-        const process = await this.#options.worker.current();
-        await this.#serveStream(process);
-      } catch (error) {
-        // No worker can be started: nothing will ever run.
-        this.#end(error);
-      }
-    }
+  #join(run: MemberRun): void {
+    this.#unusable.delete(run);
+    this.#byWorkerId.set(run.workerId, run);
+    this.#feed({ kind: "worker-joined", workerId: run.workerId });
   }
 
-  async #serveStream(process: WorkerProcess): Promise<void> {
-    const client = await process.client;
+  #lose(run: MemberRun, problem: string): void {
+    const { workerId } = run;
     if (this.#isOver) return;
-    const stream = client.runTasks();
-    this.#stream = stream;
-    this.#workerId = process.workerId;
-    this.#base = this.#counters;
-    this.#feed({ kind: "worker-joined", workerId: process.workerId });
-    let problem = "its task stream ended";
-    try {
-      for await (const response of stream) this.#receive(response);
-    } catch (error) {
-      const { details, message } = GraftError.from(error);
-      problem = details.problem ?? message;
-    }
-    if (this.#isOver) return;
-    this.#stream = null;
-    const death = await deathSoon(process);
-    // A process whose stream broke is not trusted with another one.
-    await process[Symbol.asyncDispose]();
-    this.#loseWorker(process.workerId, death ?? problem);
-  }
-
-  #loseWorker(workerId: string, problem: string): void {
     const error = new GraftError("WORKER_LOST", { worker: workerId, problem });
     this.#idleDeaths += 1;
-    this.#running.clear();
-    if (this.#idleDeaths > IDLE_DEATHS_MAX) {
+    this.#byWorkerId.delete(workerId);
+    for (const [taskId, running] of this.#running) {
+      if (running.workerId === workerId) this.#running.delete(taskId);
+    }
+    if (this.#idleDeaths > IDLE_DEATHS_MAX * this.#members.length) {
       this.#end(error);
       return;
     }
     const { code, message } = error;
     this.#feed({ kind: "worker-lost", workerId, failure: { code, message, retryable: true } });
-    if (!this.#isOver) this.#options.onWarning(`${message}; starting another one`);
+    const next = run.isPrivate ? "starting another one" : "its tasks are run again";
+    if (!this.#isOver) this.#options.onWarning(`${message}; ${next}`);
   }
 
-  #receive({ message }: RunTasksResponse): void {
-    if (this.#isOver || message === undefined) return;
-    const workerId = this.#workerId;
+  /** While one worker is left, or may yet come, the run goes on. */
+  #doWithout(run: MemberRun, error: GraftError): void {
+    if (this.#isOver) return;
+    this.#unusable.add(run);
+    if (this.#unusable.size === this.#members.length) this.#end(error);
+    else this.#options.onWarning(error.message);
+  }
+
+  #receive(run: MemberRun, message: MemberMessage): void {
+    if (this.#isOver) return;
+    const { workerId } = run;
     switch (message.$case) {
       case "credits":
         this.#feed({ kind: "credits-granted", workerId, count: message.value.count });
         return;
       case "progress":
-        this.#progress(message.value);
+        this.#progress(workerId);
         return;
       case "done":
-        this.#takeResult(message.value);
+        this.#takeResult(workerId, message.value);
         return;
       case "failed": {
         const { taskId, epoch, error } = message.value;
         const failure = error === undefined ? unnamed : GraftError.fromDetail(error);
-        this.#takeFailure(taskId, Number(epoch), failure);
+        this.#takeFailure(workerId, taskId, Number(epoch), failure);
         return;
       }
       default:
@@ -182,30 +180,27 @@ class TaskRun {
     }
   }
 
-  #progress(totals: {
-    readonly readBytes: bigint;
-    readonly writtenBytes: bigint;
-    readonly pageCacheBytes: bigint;
-    readonly residentMemoryBytes: bigint;
-  }): void {
-    const readBytes = this.#base.readBytes + Number(totals.readBytes);
-    const writtenBytes = this.#base.writtenBytes + Number(totals.writtenBytes);
+  #progress(workerId: string): void {
     const before = this.#counters;
+    const sum = (bytes: (run: MemberRun) => number): number =>
+      this.#members.reduce((total, run) => total + bytes(run), 0);
+    const readBytes = sum(({ moved }) => moved.readBytes);
+    const writtenBytes = sum(({ moved }) => moved.writtenBytes);
     const hasMoved = readBytes !== before.readBytes || writtenBytes !== before.writtenBytes;
+    const memory = this.#members.map(({ moved }) => moved.residentMemoryBytes);
     this.#report({
       ...before,
-      readBytes,
-      writtenBytes,
-      pageCacheBytes: this.#base.pageCacheBytes + Number(totals.pageCacheBytes),
-      residentMemoryBytes: Math.max(before.residentMemoryBytes, Number(totals.residentMemoryBytes)),
+      ...{ readBytes, writtenBytes },
+      pageCacheBytes: sum(({ moved }) => moved.pageCacheBytes),
+      residentMemoryBytes: Math.max(before.residentMemoryBytes, ...memory),
     });
-    if (hasMoved) this.#feed({ kind: "worker-progressed", workerId: this.#workerId });
+    if (hasMoved) this.#feed({ kind: "worker-progressed", workerId });
   }
 
   /** Methods that read twice move more than is planned, so plans count what is done, not bytes. */
   #report(counters: TaskCounters): void {
     let runningBytes = 0;
-    for (const bytes of this.#running.values()) runningBytes += bytes;
+    for (const { bytes } of this.#running.values()) runningBytes += bytes;
     const moved = counters.readBytes + counters.writtenBytes;
     const bound = this.#donePlannedBytes + runningBytes;
     const plannedBytes = Math.max(this.#donePlannedBytes, Math.min(moved, bound));
@@ -213,7 +208,7 @@ class TaskRun {
     this.#options.onProgress(this.#counters);
   }
 
-  #takeResult(done: TaskDone): void {
+  #takeResult(workerId: string, done: TaskDone): void {
     const { taskId } = done;
     const task = this.#taskById.get(taskId);
     if (task === undefined) {
@@ -221,7 +216,6 @@ class TaskRun {
       return;
     }
     const epoch = Number(done.epoch);
-    const workerId = this.#workerId;
     try {
       const record = toRecord(task, done);
       const earlier = this.#options.results.get(taskId);
@@ -235,7 +229,7 @@ class TaskRun {
     } catch (error) {
       const failure = GraftError.from(error);
       // A result that does not fit its task is one failed attempt; contradictory bytes end the job.
-      if (failure.code === "COMPUTE") this.#takeFailure(taskId, epoch, failure);
+      if (failure.code === "COMPUTE") this.#takeFailure(workerId, taskId, epoch, failure);
       else this.#end(failure);
     }
   }
@@ -248,21 +242,24 @@ class TaskRun {
     }
   }
 
-  #takeFailure(taskId: string, epoch: number, error: GraftError): void {
+  #takeFailure(workerId: string, taskId: string, epoch: number, error: GraftError): void {
     const { code, message, info } = error;
     this.#errors.set(taskId, error);
     const failure: TaskFailure = { code, message, retryable: info.retryable };
-    this.#feed({ kind: "task-failed", workerId: this.#workerId, taskId, epoch, failure });
+    this.#feed({ kind: "task-failed", workerId, taskId, epoch, failure });
   }
 
   #tick(): void {
     const nowMs = performance.now();
     const wasStopped = nowMs - this.#tickedAtMs > STALL_MS;
     this.#tickedAtMs = nowMs;
-    // Between two workers nothing may be assigned: it would count as lost with the first one.
-    if (this.#stream === null) return;
-    if (wasStopped) this.#feed({ kind: "worker-progressed", workerId: this.#workerId });
-    else this.#feed({ kind: "tick" });
+    if (wasStopped) {
+      for (const workerId of this.#byWorkerId.keys()) {
+        this.#feed({ kind: "worker-progressed", workerId });
+      }
+      return;
+    }
+    this.#feed({ kind: "tick" });
   }
 
   #cancel(): void {
@@ -288,18 +285,20 @@ class TaskRun {
       case "assign": {
         const task = this.#taskById.get(decision.taskId);
         if (task !== undefined) {
-          this.#running.set(task.taskId, Number(task.readBytes + task.writeBytes));
-          this.#stream?.assign(task, decision.epoch, this.#options.outputDirectory);
+          const bytes = Number(task.readBytes + task.writeBytes);
+          const { workerId, epoch } = decision;
+          this.#running.set(task.taskId, { bytes, workerId });
+          this.#byWorkerId.get(workerId)?.assign(task, epoch, this.#options.outputDirectory);
         }
         return;
       }
       case "revoke":
-        this.#revoke(decision.taskId, decision.epoch);
+        this.#revoke(decision.workerId, decision.taskId, decision.epoch);
         return;
       case "commit":
         this.#doneTasks += 1;
         this.#idleDeaths = 0;
-        this.#donePlannedBytes += this.#running.get(decision.taskId) ?? 0;
+        this.#donePlannedBytes += this.#running.get(decision.taskId)?.bytes ?? 0;
         this.#running.delete(decision.taskId);
         this.#report(this.#counters);
         return;
@@ -329,12 +328,12 @@ class TaskRun {
     }
   }
 
-  /** A lease that ran out means that the whole worker moved nothing: it is dropped, not asked to stop. */
-  #revoke(taskId: string, epoch: number): void {
-    this.#stream?.cancel(taskId, epoch);
-    if (this.#options.signal.aborted) return;
-    this.#stream?.close();
-    this.#stream = null;
+  /** A lease runs out when its worker moved nothing at all: our own process is then killed. */
+  #revoke(workerId: string, taskId: string, epoch: number): void {
+    const run = this.#byWorkerId.get(workerId);
+    run?.cancel(taskId, epoch);
+    // Another machine may only be out of reach: its results are refused until it answers again.
+    if (run?.isPrivate && !this.#options.signal.aborted) run.giveUp("moved nothing for too long");
   }
 
   /** The error a user can act on: of a fault of the environment or input itself, else of the task. */

@@ -7,7 +7,7 @@ import { join, resolve } from "node:path";
 import { GraftError, quoted } from "@graft/proto";
 import { MANIFEST_NAME, type ManifestFile, type ManifestSideFile } from "../plan/manifest.js";
 import { parseManifest } from "../plan/manifest-reader.js";
-import type { PrivateWorker } from "../rpc/private-worker.js";
+import type { Workers } from "../rpc/workers.js";
 import { errorCode, fileError } from "./durable-file.js";
 import { checkSeal } from "./manifest-seal.js";
 import { mapBounded } from "./map-bounded.js";
@@ -15,7 +15,7 @@ import { toRequest } from "./output-files.js";
 
 export interface VerifyOptions {
   readonly directory: string;
-  readonly worker: PrivateWorker;
+  readonly worker: Workers;
   readonly signal: AbortSignal;
   readonly onProgress: (progress: VerifyProgress) => void;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { inventModel, planOf } from "./invented-models.js";
-import { SPLIT_ELEMENTS, TASK_BYTES } from "./tasks.js";
+import { SPLIT_ELEMENTS, TASK_BYTES_MAX } from "./tasks.js";
 
 const MI = 1024 * 1024;
 const model = (reference: string, sizes: readonly number[]) =>
@@ -12,14 +12,22 @@ const model = (reference: string, sizes: readonly number[]) =>
   });
 
 test("tasks hold about the target size of reads and writes, in output order", () => {
-  const sizes = Array.from({ length: 40 }, () => 5 * MI);
+  const sizes = Array.from({ length: 960 }, () => 5 * MI);
   const plan = planOf("merge_method: passthrough\nmodels: [{model: m}]", [model("m", sizes)]);
-  assert.equal(plan.tasks.length, 4);
+  assert.equal(plan.tasks.length, 80);
   for (const task of plan.tasks) {
-    assert.ok(task.readBytes + task.writeBytes <= BigInt(TASK_BYTES));
+    assert.ok(task.readBytes + task.writeBytes <= BigInt(TASK_BYTES_MAX));
     assert.equal(task.inputs.length, 1);
   }
-  assert.equal(plan.totals.readBytes, 40 * 5 * MI * 2);
+  assert.equal(plan.totals.readBytes, 960 * 5 * MI * 2);
+});
+
+test("a small merge is cut into more tasks than a handful of workers", () => {
+  const sizes = Array.from({ length: 40 }, () => 5 * MI);
+  const recipe = "merge_method: passthrough\nmodels: [{model: m}]";
+  assert.equal(planOf(recipe, [model("m", sizes)]).tasks.length, 40);
+  const tiny = planOf(recipe, [model("m", [1000, 1000, 1000])]);
+  assert.equal(tiny.tasks.length, 1);
 });
 
 test("a huge linear tensor is split at whole chunks; slerp and task vectors never are", () => {

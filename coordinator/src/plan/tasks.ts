@@ -1,13 +1,18 @@
-// Cuts the work into tasks of about 256 MiB of I/O in output order. Outputs that are the same
-// function of the same source bytes become one operation with several destinations, so that a layer
-// a frankenmerge uses twice is read once.
+// Cuts the work into tasks of about 256 MiB of I/O, less in small merges, in output order. Outputs that
+// are the same function of the same source bytes become one operation with several destinations, so
+// that a layer a frankenmerge uses twice is read once.
 import { type Destination, dtypeInfo, Kernel, type Operation, type Task } from "@graft/proto";
 import { canonicalDigest } from "./canonical.js";
 import { elementCount } from "./operands.js";
 import type { PlannedTensor } from "./planned-tensor.js";
 import type { OutputFile, PinnedFile } from "./types.js";
 
-export const TASK_BYTES = 256 * 1024 * 1024;
+const MIB = 1024 * 1024;
+export const TASK_BYTES_MAX = 256 * MIB;
+/** Below this a task costs more to hand out and to record than to run. */
+const TASK_BYTES_MIN = 8 * MIB;
+/** A small merge is cut into so many, which keeps a handful of workers busy to the end. */
+const TASK_COUNT_WANTED = 64;
 /** Ranges of a split tensor are multiples of this, so that digest pieces never straddle two. */
 export const SPLIT_ELEMENTS = 8 * 1024 * 1024;
 /** Keeps the message of a task of many tiny tensors far below any message cap. */
@@ -32,8 +37,15 @@ export function buildTasks(
   kernelVersion: string,
 ): Task[] {
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
-  const pieces = sharedPieces(byName, files).flatMap(split);
-  return group(pieces).map((run) => buildTask(run, kernelVersion));
+  const whole = sharedPieces(byName, files);
+  const bytesMax = taskBytes(whole.reduce((sum, piece) => sum + movedBytes(piece), 0));
+  const pieces = whole.flatMap((piece) => split(piece, bytesMax));
+  return group(pieces, bytesMax).map((run) => buildTask(run, kernelVersion));
+}
+
+function taskBytes(totalBytes: number): number {
+  const wanted = Math.ceil(totalBytes / TASK_COUNT_WANTED);
+  return Math.min(Math.max(wanted, TASK_BYTES_MIN), TASK_BYTES_MAX);
 }
 
 /** One whole-tensor piece per distinct piece of work, in order of its first place in the output. */
@@ -73,12 +85,12 @@ function workKey({ kernel, dtype, shape, inputs, parameters }: PlannedTensor): s
 }
 
 /** COPY and LINEAR need no statistics over the whole tensor and can be cut anywhere. */
-function split(piece: Piece): Piece[] {
+function split(piece: Piece, bytesMax: number): Piece[] {
   const { kernel } = piece.tensor;
   const canSplit = kernel === Kernel.KERNEL_COPY || kernel === Kernel.KERNEL_LINEAR;
-  if (!canSplit || readBytes(piece) + writeBytes(piece) <= TASK_BYTES) return [piece];
-  const elementBytes = (readBytes(piece) + writeBytes(piece)) / piece.elementCount;
-  const blocks = Math.max(1, Math.floor(TASK_BYTES / elementBytes / SPLIT_ELEMENTS));
+  if (!canSplit || movedBytes(piece) <= bytesMax) return [piece];
+  const elementBytes = movedBytes(piece) / piece.elementCount;
+  const blocks = Math.max(1, Math.floor(bytesMax / elementBytes / SPLIT_ELEMENTS));
   const step = blocks * SPLIT_ELEMENTS;
   const count = Math.ceil(piece.elementCount / step);
   return Array.from({ length: count }, (_, number) => {
@@ -88,15 +100,15 @@ function split(piece: Piece): Piece[] {
   });
 }
 
-function group(pieces: readonly Piece[]): Piece[][] {
+function group(pieces: readonly Piece[], bytesMax: number): Piece[][] {
   const runs: Piece[][] = [];
   let run: Piece[] = [];
   let bytes = 0;
   let operands = 0;
   for (const piece of pieces) {
-    const pieceBytes = readBytes(piece) + writeBytes(piece);
+    const pieceBytes = movedBytes(piece);
     const pieceOperands = piece.tensor.inputs.length + piece.destinations.length;
-    const isFull = bytes + pieceBytes > TASK_BYTES || operands + pieceOperands > TASK_OPERANDS_MAX;
+    const isFull = bytes + pieceBytes > bytesMax || operands + pieceOperands > TASK_OPERANDS_MAX;
     if (run.length > 0 && isFull) {
       runs.push(run);
       run = [];
@@ -109,6 +121,10 @@ function group(pieces: readonly Piece[]): Piece[][] {
   }
   if (run.length > 0) runs.push(run);
   return runs;
+}
+
+function movedBytes(piece: Piece): number {
+  return readBytes(piece) + writeBytes(piece);
 }
 
 function readBytes({ tensor, elementCount: count }: Piece): number {

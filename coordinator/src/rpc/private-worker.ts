@@ -7,15 +7,11 @@ import {
   type WorkerProcess,
   type WorkerProcessOptions,
 } from "./worker-process.js";
+import type { Connection, Member, Workers } from "./workers.js";
 
-export interface PrivateWorker extends AsyncDisposable {
+export interface PrivateWorker extends Workers, AsyncDisposable {
   /** The living process, started or restarted when there is none. */
   current(): Promise<WorkerProcess>;
-  /**
-   * Runs an idempotent call, again on a new process when the worker died under it. The last failure
-   * names how the process ended.
-   */
-  use<Result>(call: (client: WorkerClient) => Promise<Result>): Promise<Result>;
 }
 
 /** Of one call: a request that kills workers must not do so for ever. */
@@ -28,7 +24,10 @@ export function createPrivateWorker(options: PrivateWorkerOptions): PrivateWorke
   return new SupervisedWorker(options);
 }
 
-class SupervisedWorker implements PrivateWorker {
+class SupervisedWorker implements PrivateWorker, Member {
+  readonly name = "local";
+  readonly isPrivate = true;
+  readonly members = [this];
   readonly #options: PrivateWorkerOptions;
   #process: Promise<WorkerProcess>;
   #started = 0;
@@ -57,6 +56,18 @@ class SupervisedWorker implements PrivateWorker {
     return this.current();
   }
 
+  async connect(): Promise<Connection> {
+    const process = await this.current();
+    const { workerId } = process;
+    const drop = async (): Promise<string | null> => {
+      const death = await deathSoon(process);
+      await process[Symbol.asyncDispose]();
+      return death;
+    };
+    return { workerId, client: await process.client, drop };
+  }
+
+  /** The last failure names how the process ended. */
   async use<Result>(call: (client: WorkerClient) => Promise<Result>): Promise<Result> {
     for (let attempt = 1; ; attempt += 1) {
       const process = await this.current();
@@ -83,7 +94,7 @@ class SupervisedWorker implements PrivateWorker {
 const DEATH_KNOWN_WITHIN_MS = 2_000;
 
 /** How the process died, or null when it still lives after a short wait. */
-export function deathSoon(process: WorkerProcess): Promise<string | null> {
+function deathSoon(process: WorkerProcess): Promise<string | null> {
   return deathWithin(process, DEATH_KNOWN_WITHIN_MS);
 }
 

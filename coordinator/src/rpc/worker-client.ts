@@ -14,10 +14,12 @@ import {
   type MeasureStorageResponse,
   type PrepareFileRequest,
   type SyncFileRequest,
+  type WeightFile,
   WorkerServiceClient,
 } from "@graft/proto";
 import {
   type CallOptions,
+  type ChannelCredentials,
   type ClientReadableStream,
   type ClientUnaryCall,
   credentials,
@@ -50,6 +52,8 @@ export interface WorkerClient {
     request: MeasureStorageRequest,
     control?: CallControl,
   ): Promise<MeasureStorageResponse>;
+  /** Reads one byte of the pinned file; rejects with what is wrong with it there. */
+  probeFile(file: WeightFile, control?: CallControl): Promise<void>;
   runTasks(): TaskStream;
   /** Idempotent. */
   close(): void;
@@ -83,9 +87,16 @@ type UnaryMethod<Request, Response> = (
   callback: (error: ServiceError | null, response: Response) => void,
 ) => ClientUnaryCall;
 
-/** `address` is a gRPC target such as unix:/run/worker.sock; `worker` names it in messages. */
-export function connectWorker(address: string, worker: string): WorkerClient {
-  const client = new WorkerServiceClient(address, credentials.createInsecure(), CHANNEL_OPTIONS);
+/**
+ * `address` is a gRPC target such as unix:/run/worker.sock; `worker` names it in messages. Without
+ * credentials the channel is plain, which is right for a socket that only this user can open.
+ */
+export function connectWorker(
+  address: string,
+  worker: string,
+  secrets: ChannelCredentials = credentials.createInsecure(),
+): WorkerClient {
+  const client = new WorkerServiceClient(address, secrets, CHANNEL_OPTIONS);
 
   const unary = <Request, Response>(
     method: UnaryMethod<Request, Response>,
@@ -130,6 +141,10 @@ export function connectWorker(address: string, worker: string): WorkerClient {
     },
     measureStorage: (request, control) =>
       unary(client.measureStorage, request, MEASURE_DEADLINE_MS, control),
+    async probeFile(file, control) {
+      const request = { file, offsetBytes: 0n, lengthBytes: 1n };
+      for await (const _ of readStream(client.readRange(request), worker, control?.signal));
+    },
     runTasks: () => openTaskStream(client.runTasks(), worker),
     close: () => client.close(),
   };
