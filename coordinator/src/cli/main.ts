@@ -79,4 +79,29 @@ command("clean", "remove the partial work of an interrupted submit")
   .argument("<dir>", "the --out of the interrupted submit")
   .action(async (directory, flags) => (await import("./clean.js")).clean(directory, flags));
 
+const certs = program.command("certs").description("make certificates, for those who have none");
+
+function certsCommand(name: string, description: string): Command {
+  return certs
+    .command(name)
+    .description(description)
+    .argument("<dir>", "folder of the authority and its certificates")
+    .addOption(
+      new Option("--host <name>", "name or address that others connect to; repeatable")
+        .argParser(collect)
+        .default([], "this host's name"),
+    )
+    .option("--days <count>", "validity (default: 365)")
+    .option("--json", "one JSON object per line on standard output");
+}
+
+certsCommand("init", "make an authority and one certificate per role").action(
+  async (directory, flags) => (await import("./certs.js")).certsInit(directory, flags),
+);
+
+certsCommand("issue", "make one more certificate of the same authority")
+  .requiredOption("--role <role>", "coordinator, worker or client")
+  .requiredOption("--name <name>", "name of the files and of the certificate")
+  .action(async (directory, flags) => (await import("./certs.js")).certsIssue(directory, flags));
+
 await program.parseAsync();
