@@ -9,3 +9,6 @@ export {
   type PrivateWorker,
   type PrivateWorkerOptions,
 } from "./rpc/private-worker.js";
+export { type CertificateRequest, initFolder, issueInto } from "./tls/certificate-folder.js";
+export { credentialsFor } from "./tls/channel.js";
+export { readTlsFiles, type TlsRules } from "./tls/tls-files.js";

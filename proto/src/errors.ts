@@ -204,7 +204,7 @@ export const ERRORS = {
     status: STATUS.PERMISSION_DENIED,
   },
   SERVER_ROLE: {
-    ...environment("{address}: its certificate has role {role}, expected {wanted}"),
+    ...environment("{host}: its certificate has role {role}, expected {wanted}"),
     status: STATUS.PERMISSION_DENIED,
   },
 

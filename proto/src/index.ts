@@ -1,10 +1,5 @@
 // The contract's public face: exported names are listed, so that the surface is one page.
-export {
-  type ChannelSecurity,
-  channelSecurity,
-  type ServerExpectation,
-  type TlsLibrary,
-} from "./channel-security.js";
+export { channelCredentials, type TlsLibrary } from "./channel-credentials.js";
 export { DTYPES, type DtypeInfo, type DtypeKind, dtypeByName, dtypeInfo } from "./dtype.js";
 export {
   crc32c,

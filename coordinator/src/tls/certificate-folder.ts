@@ -4,12 +4,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { lstat, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { GraftError, quoted, ROLES, type Role } from "@graft/proto";
-import {
-  type CertificateOptions,
-  createAuthority,
-  issueCertificate,
-  type KeyPair,
-} from "./certificates.js";
+import type { CertificateOptions, KeyPair } from "./certificates.js";
 
 const AUTHORITY = "ca";
 const KEY_MODE = 0o600;
@@ -24,6 +19,7 @@ export async function initFolder(
 ): Promise<readonly string[]> {
   const { nowMs } = request;
   await requireFree(directory, [AUTHORITY, ...ROLES]);
+  const { createAuthority, issueCertificate } = await import("./certificates.js");
   const authority = await createAuthority({ nowMs });
   const pairs = new Map([[AUTHORITY, authority]]);
   for (const role of ROLES) {
@@ -42,6 +38,7 @@ export async function issueInto(
 ): Promise<readonly string[]> {
   const authority = await readAuthority(directory, request.nowMs);
   await requireFree(directory, [name]);
+  const { issueCertificate } = await import("./certificates.js");
   const pair = await issueCertificate(authority, { ...request, name, role });
   return writePairs(directory, new Map([[name, pair]]));
 }

@@ -1,6 +1,6 @@
 // Makes certificates: one authority, and below it one certificate per program with the role as a URI
-// among its alternative names. Everything is in memory; files are the caller's. Loaded only when
-// certificates are made, because the library takes a while.
+// among its alternative names. Everything is in memory; files are the caller's. Imported only
+// when certificates are made, because the library takes a while to load.
 import "reflect-metadata";
 import { randomBytes, webcrypto } from "node:crypto";
 import { isIP } from "node:net";

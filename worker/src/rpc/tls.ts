@@ -1,15 +1,10 @@
 // How the worker meets others: what it listens with, and what it connects to another worker with.
+// Without TLS nobody is asked who they are: a unix socket's directory is its guard.
 import * as tls from "node:tls";
-import {
-  type ChannelSecurity,
-  channelSecurity,
-  serverCredentials,
-  type TlsFiles,
-} from "@graft/proto";
-import { ServerCredentials } from "@grpc/grpc-js";
+import { channelCredentials, serverCredentials, type TlsFiles } from "@graft/proto";
+import { type ChannelCredentials, credentials, ServerCredentials } from "@grpc/grpc-js";
 import { toStatus } from "../errors.js";
 
-/** Without TLS nobody is asked who they are: a unix socket's directory is its guard. */
 export function listenCredentials(
   files: TlsFiles | null,
   log: (text: string) => void,
@@ -18,7 +13,7 @@ export function listenCredentials(
   return serverCredentials(files, { toStatus, onRefusal: log });
 }
 
-/** For a channel to another worker at HOST:PORT. */
-export function peerSecurity(files: TlsFiles | null, address: string): ChannelSecurity {
-  return channelSecurity(files, { address, role: "worker" }, tls);
+/** For channels to other workers. */
+export function peerCredentials(files: TlsFiles | null): ChannelCredentials {
+  return files === null ? credentials.createInsecure() : channelCredentials(files, "worker", tls);
 }
