@@ -19,10 +19,12 @@ const failureOf = async (settings: NatsSettings): Promise<GraftError> => {
   return link;
 };
 
-test("the worker's connection is this one", () => {
-  const own = new URL("../../src/nats/connection.ts", import.meta.url);
-  const other = new URL("../../../worker/src/nats/connection.ts", import.meta.url);
-  assert.equal(readFileSync(other, "utf8"), readFileSync(own, "utf8"));
+test("the worker has the same connection and the same test server", () => {
+  for (const name of ["connection.ts", "server-for-tests.ts"]) {
+    const own = new URL(`../../src/nats/${name}`, import.meta.url);
+    const other = new URL(`../../../worker/src/nats/${name}`, import.meta.url);
+    assert.equal(readFileSync(other, "utf8"), readFileSync(own, "utf8"));
+  }
 });
 
 test("the link comes back after the server was killed", { skip }, async () => {
