@@ -48,7 +48,9 @@ describe("scheduler", () => {
   it("refuses a stale epoch and says whether another result was committed", () => {
     const { join, send, tick } = harness(named("a"));
     join("w", 2);
-    assert.deepEqual(tick(60_000), [{ kind: "revoke", taskId: "a", epoch: 1, workerId: "w" }]);
+    assert.deepEqual(tick(60_000), [
+      { kind: "revoke", taskId: "a", epoch: 1, workerId: "w", reason: "expired" },
+    ]);
     assert.deepEqual(tick(200), [{ kind: "assign", taskId: "a", epoch: 2, workerId: "w" }]);
     const late = { kind: "task-done", workerId: "w", taskId: "a", epoch: 1 } as const;
     assert.deepEqual(send(late), [{ kind: "refuse", taskId: "a", epoch: 1, committed: null }]);
@@ -79,6 +81,28 @@ describe("scheduler", () => {
     send({ kind: "credits-granted", workerId: "first", count: 1 });
     join("second", 1);
     assert.deepEqual(tick(1_000), [{ kind: "assign", taskId: "a", epoch: 2, workerId: "second" }]);
+  });
+
+  it("gives the tasks of a lost worker to the others, and leaves theirs alone", () => {
+    const { join, send, tick } = harness(named("a", "b", "c"));
+    join("lost", 1);
+    join("first", 1);
+    join("second", 1);
+    assert.deepEqual(send({ kind: "worker-lost", workerId: "lost", failure: DEATH }), []);
+    const done = { kind: "task-done", workerId: "first", taskId: "b", epoch: 1 } as const;
+    assert.deepEqual(send(done), [{ kind: "commit", taskId: "b", epoch: 1 }]);
+    send({ kind: "credits-granted", workerId: "first", count: 1 });
+    assert.deepEqual(tick(1_000), [{ kind: "assign", taskId: "a", epoch: 2, workerId: "first" }]);
+    const late = { kind: "task-done", workerId: "lost", taskId: "a", epoch: 1 } as const;
+    assert.deepEqual(send(late), [{ kind: "refuse", taskId: "a", epoch: 1, committed: null }]);
+  });
+
+  it("does not believe a worker about the task of another one", () => {
+    const { join, send } = harness(named("a"));
+    join("owner", 1);
+    join("liar", 1);
+    const forged = { kind: "task-done", workerId: "liar", taskId: "a", epoch: 1 } as const;
+    assert.deepEqual(send(forged), [{ kind: "refuse", taskId: "a", epoch: 1, committed: null }]);
   });
 
   it("parks a task after three failures, runs the others, then fails naming it", () => {
@@ -172,7 +196,7 @@ describe("scheduler", () => {
     const { join, send } = harness(named("a", "b"));
     join("w", 1);
     assert.deepEqual(send({ kind: "cancel" }), [
-      { kind: "revoke", taskId: "a", epoch: 1, workerId: "w" },
+      { kind: "revoke", taskId: "a", epoch: 1, workerId: "w", reason: "cancelled" },
     ]);
     assert.deepEqual(send({ kind: "worker-lost", workerId: "w", failure: DEATH }), [
       { kind: "cancelled" },

@@ -1,0 +1,413 @@
+// The tasks of one job: who has them, which result counts, what is tried again. A task that was running
+// when its worker died is a suspect: it runs last and alone, so that only the task that really kills
+// workers reaches the limit.
+import { strict as assert } from "node:assert";
+import { createHeap } from "./heap.js";
+import type { Decision, ParkedTask, RevokeReason, ScheduledTask, TaskFailure } from "./protocol.js";
+import { createReadyTasks, type ReadyTasks } from "./ready-tasks.js";
+import { type RetryOptions, retryDelayMs } from "./retry.js";
+import { Stragglers } from "./stragglers.js";
+import { createRecord, refusal, type TaskRecord } from "./task-record.js";
+import {
+  aliveAtMs,
+  type Lease,
+  type LeaseOwner,
+  type WorkerPool,
+  type WorkerState,
+} from "./workers.js";
+
+export interface JobOptions {
+  readonly retry: RetryOptions;
+  /** Epochs start above this number, so that results of an earlier run are refused. */
+  readonly epochFloor: number;
+  /** A task goes back to a worker it failed on when no other took it for this long. */
+  readonly elsewhereMs: number;
+  /** A suspect that waited this long makes a worker empty itself for it. */
+  readonly suspectPatienceMs: number;
+  /** A task that fits no worker is given up after this long. */
+  readonly memoryPatienceMs: number;
+}
+
+export interface TaskReport {
+  readonly taskId: string;
+  readonly epoch: number;
+  readonly workerId: string;
+}
+
+type Phase = "running" | "stopping" | "cancelling" | "ended";
+
+export class JobTasks implements LeaseOwner {
+  readonly jobNumber: number;
+  readonly #options: JobOptions;
+  readonly #pool: WorkerPool;
+  readonly #emit: (decision: Decision) => void;
+  readonly #records: TaskRecord[] = [];
+  readonly #indexById = new Map<string, number>();
+  readonly #ready: ReadyTasks;
+  readonly #suspects: ReadyTasks;
+  readonly #waiting = createHeap((a, b) => this.#at(a).atMs < this.#at(b).atMs);
+  readonly #stragglers = new Stragglers();
+  /** Tasks that were late at the last tick. */
+  #late: number[] = [];
+  readonly #leases = new Set<Lease>();
+  readonly #parked: ParkedTask[] = [];
+  /** Tasks neither committed nor parked. */
+  #openCount = 0;
+  #committedCount = 0;
+  #readyCount = 0;
+  #suspectCount = 0;
+  #waitingCount = 0;
+  #totalCost = 0;
+  #isSealed = false;
+  #phase: Phase = "running";
+
+  constructor(
+    options: JobOptions & { readonly jobNumber: number },
+    pool: WorkerPool,
+    emit: (decision: Decision) => void,
+  ) {
+    this.jobNumber = options.jobNumber;
+    this.#options = options;
+    this.#pool = pool;
+    this.#emit = emit;
+    const lists = {
+      placeOf: (index: number) => this.#at(index).place,
+      memoryOf: (index: number) => this.#at(index).memoryBytes,
+      affinity: pool.affinity,
+    };
+    const isReady = (index: number, isSuspect: boolean): boolean => {
+      const record = this.#at(index);
+      return record.state === "ready" && record.isSuspect === isSuspect;
+    };
+    this.#ready = createReadyTasks({ ...lists, isReady: (index) => isReady(index, false) });
+    this.#suspects = createReadyTasks({ ...lists, isReady: (index) => isReady(index, true) });
+  }
+
+  get isEnded(): boolean {
+    return this.#phase === "ended";
+  }
+
+  /** Is there anything that a worker could be given? */
+  get hasOffers(): boolean {
+    if (this.#phase !== "running") return false;
+    return this.#readyCount + this.#suspectCount + this.#late.length > 0;
+  }
+
+  /** Does time alone change anything? */
+  get needsTicks(): boolean {
+    return this.#leases.size + this.#waitingCount > 0;
+  }
+
+  add(tasks: readonly ScheduledTask[], nowMs: number): void {
+    assert(!this.#isSealed, "no task is added to a sealed job");
+    for (const task of tasks) {
+      const index = this.#records.length;
+      assert(!this.#indexById.has(task.id), "task ids are distinct");
+      const record = createRecord(task, this.#options.epochFloor, nowMs);
+      this.#indexById.set(task.id, index);
+      this.#records.push(record);
+      this.#totalCost += record.cost;
+      this.#readyCount += 1;
+      this.#ready.push(index);
+    }
+    this.#openCount += tasks.length;
+  }
+
+  /** All tasks are there: the job ends when they have. */
+  seal(): void {
+    this.#isSealed = true;
+  }
+
+  /** Gives the worker, which has a credit, one task; says what it costs. */
+  pick(worker: WorkerState, nowMs: number): number | null {
+    if (this.#phase !== "running") return null;
+    const accepts = (index: number): boolean => this.#maySend(index, worker, nowMs);
+    const freeBytes = worker.memoryBytes - worker.usedBytes;
+    this.#reserveForSuspect(worker, nowMs);
+    if (worker.reserved !== null) return null;
+    const index = this.#ready.take(worker.id, freeBytes, accepts);
+    if (index !== null) return this.#lease(index, worker, nowMs);
+    if (worker.leases.size === 0 && this.#suspectCount > 0) {
+      const suspect = this.#suspects.take(worker.id, freeBytes, accepts);
+      if (suspect !== null) return this.#lease(suspect, worker, nowMs);
+    }
+    return this.#copy(worker, freeBytes, nowMs);
+  }
+
+  takeReserved(index: number, worker: WorkerState, nowMs: number): void {
+    if (this.#phase !== "running" || this.#at(index).state !== "ready") return;
+    this.#lease(index, worker, nowMs);
+  }
+
+  dropReserved(index: number): void {
+    if (this.#at(index).state === "ready") this.#suspects.push(index);
+  }
+
+  done({ taskId, epoch, workerId }: TaskReport, nowMs: number): void {
+    const record = this.#record(taskId);
+    // A result for a task that was never handed out is nobody's: nothing to refuse, nothing to do.
+    if (record === undefined) return;
+    const lease = this.#takeReport(record, epoch, workerId);
+    if (lease === null) {
+      this.#emit(refusal(record, epoch));
+      return;
+    }
+    const elapsedMs = nowMs - lease.sinceMs;
+    lease.worker.isSlow = this.#stragglers.isLate(elapsedMs, record.cost);
+    this.#end(lease, record);
+    this.#stragglers.committed(elapsedMs, record.cost);
+    this.#setState(record, "committed");
+    record.committedEpoch = epoch;
+    this.#openCount -= 1;
+    this.#committedCount += 1;
+    this.#emit({ kind: "commit", taskId, epoch });
+    for (const other of record.leases) this.#supersede(other, record, nowMs);
+  }
+
+  failed({ taskId, epoch, workerId }: TaskReport, failure: TaskFailure, nowMs: number): void {
+    const record = this.#record(taskId);
+    const lease = record === undefined ? null : this.#takeReport(record, epoch, workerId);
+    if (record === undefined || lease === null) return;
+    this.#end(lease, record);
+    this.#blame(record, lease.worker.id);
+    this.#retryOrPark(record, lease.index, failure, nowMs);
+  }
+
+  lose(lease: Lease, failure: TaskFailure, nowMs: number): void {
+    const record = this.#at(lease.index);
+    this.#end(lease, record);
+    record.isSuspect = true;
+    this.#retryOrPark(record, lease.index, failure, nowMs);
+  }
+
+  expire(lease: Lease, nowMs: number): void {
+    const record = this.#at(lease.index);
+    const silentMs = nowMs - aliveAtMs(lease);
+    this.#revoke(lease, record, "expired", nowMs);
+    this.#blame(record, lease.worker.id);
+    const message = `no progress for ${Math.round(silentMs / 1000)} s`;
+    const failure = { code: "WORKER_LOST", message, retryable: true };
+    this.#retryOrPark(record, lease.index, failure, nowMs);
+  }
+
+  distrust(lease: Lease, nowMs: number): void {
+    const record = this.#at(lease.index);
+    this.#revoke(lease, record, "quarantined", nowMs);
+    if (record.leases.length === 0) this.#makeReady(record, lease.index, nowMs);
+  }
+
+  reopen(taskId: string, nowMs: number): void {
+    const record = this.#record(taskId);
+    if (record === undefined || record.state !== "committed" || this.#phase === "ended") return;
+    record.committedEpoch = null;
+    this.#openCount += 1;
+    this.#committedCount -= 1;
+    this.#makeReady(record, this.#indexById.get(taskId) as number, nowMs);
+  }
+
+  cancel(): void {
+    if (this.#phase === "ended") return;
+    this.#phase = "cancelling";
+    this.#late = [];
+    for (const lease of this.#leases) this.#tellRevoked(lease, "cancelled");
+  }
+
+  tick(nowMs: number): void {
+    for (;;) {
+      const index = this.#waiting.peek();
+      if (index === undefined || this.#at(index).atMs > nowMs) break;
+      this.#waiting.pop();
+      this.#makeReady(this.#at(index), index, nowMs);
+    }
+    if (this.#phase !== "running") return;
+    this.#late = this.#stragglers.find({
+      leases: this.#leases,
+      recordOf: (index) => this.#at(index),
+      doneCount: this.#committedCount,
+      taskCount: this.#records.length - this.#parked.length,
+      nowMs,
+    });
+  }
+
+  /** Gives up on tasks that no worker has the memory for. Called when some worker found nothing to do. */
+  parkUnfit(nowMs: number): void {
+    const most = this.#pool.memoryBytesMax;
+    if (most === null || this.#phase !== "running") return;
+    const { memoryPatienceMs } = this.#options;
+    for (const index of [...this.#ready.heads(), ...this.#suspects.heads()]) {
+      const record = this.#at(index);
+      const sinceMs = Math.max(record.atMs, this.#pool.memoryChangedAtMs);
+      if (record.memoryBytes <= most || nowMs - sinceMs < memoryPatienceMs) continue;
+      const message =
+        `needs ${record.memoryBytes} bytes of memory, the largest worker allows ${most}; ` +
+        "start one with a larger --memory";
+      this.#park(record, { code: "MEMORY_TOO_SMALL", message, retryable: false });
+    }
+  }
+
+  endIfDone(): void {
+    if (this.#phase === "ended" || this.#leases.size > 0) return;
+    const ended = this.#ending();
+    if (ended === null) return;
+    this.#phase = "ended";
+    this.#emit(ended);
+  }
+
+  #ending(): Decision | null {
+    if (this.#phase === "cancelling") return { kind: "cancelled" };
+    const isOpen = this.#openCount > 0 || !this.#isSealed;
+    if (this.#phase === "running" && isOpen) return null;
+    if (this.#parked.length > 0) return { kind: "fail", parked: this.#parked };
+    return { kind: "finish" };
+  }
+
+  /** A task goes back to a worker it failed on only when there is no other one, or none that takes it. */
+  #maySend(index: number, worker: WorkerState, nowMs: number): boolean {
+    const { failedOn, memoryBytes, atMs } = this.#at(index);
+    if (!failedOn.includes(worker.id)) return true;
+    if (nowMs - atMs >= this.#options.elsewhereMs) return true;
+    return !this.#pool.hasOther(failedOn, memoryBytes);
+  }
+
+  #reserveForSuspect(worker: WorkerState, nowMs: number): void {
+    if (this.#suspectCount === 0 || worker.leases.size === 0) return;
+    const dueMs = nowMs - this.#options.suspectPatienceMs;
+    const accepts = (index: number): boolean =>
+      this.#at(index).atMs <= dueMs && this.#maySend(index, worker, nowMs);
+    const index = this.#suspects.take(worker.id, worker.memoryBytes, accepts);
+    if (index !== null) worker.reserved = { owner: this, index };
+  }
+
+  #copy(worker: WorkerState, freeBytes: number, nowMs: number): number | null {
+    if (worker.isSlow) return null;
+    const position = this.#late.findIndex((index) => {
+      const { leases, cost, memoryBytes, failedOn, state } = this.#at(index);
+      const [first, second] = leases;
+      if (state !== "leased" || first === undefined || second !== undefined) return false;
+      if (first.worker === worker || memoryBytes > freeBytes) return false;
+      return !failedOn.includes(worker.id) && this.#stragglers.mayCopy(cost, this.#totalCost);
+    });
+    if (position === -1) return null;
+    const [index] = this.#late.splice(position, 1);
+    return index === undefined ? null : this.#lease(index, worker, nowMs);
+  }
+
+  #lease(index: number, worker: WorkerState, nowMs: number): number {
+    const record = this.#at(index);
+    const isCopy = record.state === "leased";
+    record.epoch += 1;
+    const { task, epoch, cost, memoryBytes, isSuspect } = record;
+    const lease: Lease = {
+      ...{ index, epoch, worker, memoryBytes, isSuspect, isCopy, owner: this },
+      sinceMs: nowMs,
+      revokedAtMs: null,
+    };
+    this.#setState(record, "leased");
+    record.leases = [...record.leases, lease];
+    this.#leases.add(lease);
+    this.#pool.hold(lease);
+    worker.credits -= 1;
+    if (isCopy) this.#stragglers.copyStarted(cost);
+    this.#emit({ kind: "assign", taskId: task.id, epoch, workerId: worker.id });
+    return cost;
+  }
+
+  /** The attempt is over on the worker, counting or not; null when its result does not count. */
+  #takeReport(record: TaskRecord, epoch: number, workerId: string): Lease | null {
+    for (const lease of this.#pool.get(workerId)?.leases ?? []) {
+      if (lease.owner !== this || lease.epoch !== epoch) continue;
+      if (this.#at(lease.index) !== record) continue;
+      this.#pool.release(lease);
+      return lease.revokedAtMs === null ? lease : null;
+    }
+    return null;
+  }
+
+  /** Its result does not count from here on. */
+  #end(lease: Lease, record: TaskRecord, lost: { elapsedMs: number } | null = null): void {
+    record.leases = record.leases.filter((one) => one !== lease);
+    this.#leases.delete(lease);
+    if (lease.isCopy) this.#stragglers.copyEnded(record.cost, lost);
+  }
+
+  #supersede(lease: Lease, record: TaskRecord, nowMs: number): void {
+    const elapsedMs = nowMs - lease.sinceMs;
+    if (this.#stragglers.isLate(elapsedMs, record.cost)) lease.worker.isSlow = true;
+    this.#revoke(lease, record, "superseded", nowMs, { elapsedMs });
+  }
+
+  #revoke(
+    lease: Lease,
+    record: TaskRecord,
+    reason: RevokeReason,
+    nowMs: number,
+    lost: { elapsedMs: number } | null = null,
+  ): void {
+    this.#end(lease, record, lost);
+    this.#tellRevoked(lease, reason);
+    lease.revokedAtMs = nowMs;
+  }
+
+  #blame(record: TaskRecord, workerId: string): void {
+    if (!record.failedOn.includes(workerId)) record.failedOn = [...record.failedOn, workerId];
+  }
+
+  #retryOrPark(record: TaskRecord, index: number, failure: TaskFailure, nowMs: number): void {
+    record.failures += 1;
+    // Another copy still runs: it decides, unless no attempt can succeed.
+    if (failure.retryable && record.leases.length > 0) return;
+    for (const other of record.leases) this.#revoke(other, record, "cancelled", nowMs);
+    const delayMs = failure.retryable ? retryDelayMs(record.failures, this.#options.retry) : null;
+    if (delayMs === null) {
+      this.#park(record, failure);
+      return;
+    }
+    this.#setState(record, "waiting");
+    record.atMs = nowMs + delayMs;
+    this.#waiting.push(index);
+  }
+
+  #park(record: TaskRecord, failure: TaskFailure): void {
+    this.#setState(record, "parked");
+    this.#openCount -= 1;
+    const parked = { taskId: record.task.id, attempts: record.failures, failure };
+    this.#parked.push(parked);
+    this.#emit({ kind: "park", ...parked });
+    if (!failure.retryable && this.#phase === "running") this.#phase = "stopping";
+  }
+
+  #makeReady(record: TaskRecord, index: number, nowMs: number): void {
+    this.#setState(record, "ready");
+    record.atMs = nowMs;
+    (record.isSuspect ? this.#suspects : this.#ready).push(index);
+  }
+
+  #setState(record: TaskRecord, state: TaskRecord["state"]): void {
+    this.#count(record, -1);
+    record.state = state;
+    this.#count(record, 1);
+  }
+
+  #count({ state, isSuspect }: TaskRecord, by: number): void {
+    if (state === "waiting") this.#waitingCount += by;
+    if (state !== "ready") return;
+    if (isSuspect) this.#suspectCount += by;
+    else this.#readyCount += by;
+  }
+
+  #tellRevoked({ index, epoch, worker }: Lease, reason: RevokeReason): void {
+    const taskId = this.#at(index).task.id;
+    this.#emit({ kind: "revoke", taskId, epoch, workerId: worker.id, reason });
+  }
+
+  #record(taskId: string): TaskRecord | undefined {
+    const index = this.#indexById.get(taskId);
+    return index === undefined ? undefined : this.#at(index);
+  }
+
+  #at(index: number): TaskRecord {
+    const record = this.#records[index];
+    assert(record !== undefined, "task index is in range");
+    return record;
+  }
+}

@@ -1,0 +1,93 @@
+// Which running tasks deserve a second copy: those that take far longer than the median of their job
+// says, once most others are done. Copies that lose their race are waste, and waste has a budget.
+import { createHeap } from "./heap.js";
+import type { TaskRecord } from "./task-record.js";
+import type { Lease, WorkerState } from "./workers.js";
+
+/** A task is late after this many times the median. */
+const LATE_FACTOR = 1.5;
+/** And never before this: a copy of a short task costs more than it can save. */
+const LATE_MIN_MS = 500;
+/** Of the tasks that other workers have: a slow worker cannot veto with what it sits on. */
+const DONE_SHARE_MIN = 0.75;
+/** Of the job's work; one copy at a time is allowed until the waste reaches it. */
+const WASTE_SHARE_MAX = 0.1;
+
+/** Running median. Push costs O(log n). */
+export function createMedian(): { push(value: number): void; readonly value: number | null } {
+  const low = createHeap((a, b) => a > b);
+  const high = createHeap((a, b) => a < b);
+  const move = (from: typeof low, to: typeof low): void => {
+    const item = from.pop();
+    if (item !== undefined) to.push(item);
+  };
+  return {
+    push(value) {
+      low.push(value);
+      move(low, high);
+      if (high.size > low.size) move(high, low);
+    },
+    get value() {
+      return low.peek() ?? null;
+    },
+  };
+}
+
+export interface Running {
+  readonly leases: Iterable<Lease>;
+  readonly recordOf: (index: number) => TaskRecord;
+  readonly doneCount: number;
+  readonly taskCount: number;
+  readonly nowMs: number;
+}
+
+export class Stragglers {
+  /** Milliseconds per unit of cost of the committed attempts. */
+  readonly #median = createMedian();
+  #runningCost = 0;
+  #wastedCost = 0;
+
+  committed(elapsedMs: number, cost: number): void {
+    this.#median.push(elapsedMs / cost);
+  }
+
+  isLate(elapsedMs: number, cost: number): boolean {
+    const median = this.#median.value;
+    if (median === null || elapsedMs < LATE_MIN_MS) return false;
+    return elapsedMs > LATE_FACTOR * median * cost;
+  }
+
+  /** The tasks that are late, in plan order. Cost: linear in the running ones. */
+  find({ leases, recordOf, doneCount, taskCount, nowMs }: Running): number[] {
+    if (doneCount === 0) return [];
+    const held = new Map<WorkerState, number>();
+    for (const { worker } of leases) held.set(worker, (held.get(worker) ?? 0) + 1);
+    const late: number[] = [];
+    for (const { index, worker, sinceMs } of leases) {
+      const record = recordOf(index);
+      if (record.leases.length > 1 || record.isSuspect) continue;
+      const others = taskCount - (held.get(worker) ?? 0);
+      if (doneCount < DONE_SHARE_MIN * others) continue;
+      if (this.isLate(nowMs - sinceMs, record.cost)) late.push(index);
+    }
+    return late.sort((a, b) => a - b);
+  }
+
+  mayCopy(cost: number, jobCost: number): boolean {
+    const budget = WASTE_SHARE_MAX * jobCost;
+    if (this.#wastedCost >= budget) return false;
+    return this.#runningCost === 0 || this.#wastedCost + this.#runningCost + cost <= budget;
+  }
+
+  copyStarted(cost: number): void {
+    this.#runningCost += cost;
+  }
+
+  /** `lost`: the first attempt won, after the copy had run for so long. */
+  copyEnded(cost: number, lost: { readonly elapsedMs: number } | null): void {
+    this.#runningCost -= cost;
+    if (lost === null) return;
+    const expectedMs = (this.#median.value ?? 0) * cost;
+    this.#wastedCost += expectedMs > 0 ? cost * Math.min(1, lost.elapsedMs / expectedMs) : cost;
+  }
+}
