@@ -79,6 +79,59 @@ command("clean", "remove the partial work of an interrupted submit")
   .argument("<dir>", "the --out of the interrupted submit")
   .action(async (directory, flags) => (await import("./clean.js")).clean(directory, flags));
 
+function withTls(target: Command): Command {
+  return target
+    .option("--tls-cert <file>", "PEM certificate of this program (or GRAFT_TLS_CERT)")
+    .option("--tls-key <file>", "its PEM key (or GRAFT_TLS_KEY)")
+    .option("--tls-ca <file>", "PEM certificate of the authority (or GRAFT_TLS_CA)");
+}
+
+withTls(withWorker(command("serve", "take jobs over the network and run them, whatever restarts")))
+  .requiredOption("--state <dir>", "where jobs are kept; one coordinator at a time")
+  .option("--listen <host:port>", "address to listen on (default: 127.0.0.1:7400)")
+  .option("--jobs-at-once <count>", "jobs that run at the same time (default: 1)")
+  .action(async (flags) => (await import("./serve.js")).serve(flags));
+
+function clientCommand(name: string, description: string): Command {
+  return withTls(command(name, description))
+    .option(
+      "--coordinator <host:port>",
+      "a running coordinator (default: GRAFT_COORDINATOR or 127.0.0.1:7400)",
+    )
+    .option("--insecure", "allow a plain connection to another machine");
+}
+
+const JOB_HELP = "its id, or the first six or more characters of it";
+
+clientCommand("list", "list the jobs of a coordinator").action(async (flags) =>
+  (await import("./list.js")).list(flags),
+);
+
+clientCommand("watch", "follow a job to its end")
+  .argument("<job>", JOB_HELP)
+  .action(async (job, flags) => (await import("./watch.js")).watch(job, flags));
+
+clientCommand("show", "show one job in full")
+  .argument("<job>", JOB_HELP)
+  .action(async (job, flags) => (await import("./show.js")).show(job, flags));
+
+clientCommand("logs", "show what a job has told so far")
+  .argument("<job>", JOB_HELP)
+  .action(async (job, flags) => (await import("./logs.js")).logs(job, flags));
+
+clientCommand("cancel", "end a job; nothing of it is published")
+  .argument("<job>", JOB_HELP)
+  .option("--keep", "leave the partial work, for resume")
+  .action(async (job, flags) => (await import("./cancel.js")).cancel(job, flags));
+
+clientCommand("workers", "list the workers that jobs run on").action(async (flags) =>
+  (await import("./workers.js")).workers(flags),
+);
+
+clientCommand("drain", "take a worker out of service once its tasks are done")
+  .argument("<worker>", "its address, as workers lists it")
+  .action(async (worker, flags) => (await import("./drain.js")).drain(worker, flags));
+
 const certs = program.command("certs").description("make certificates, for those who have none");
 
 function certsCommand(name: string, description: string): Command {

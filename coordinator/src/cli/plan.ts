@@ -1,12 +1,12 @@
 // coordinator plan: what a merge would read, write, keep and ignore, to the byte, before it does.
 import { resolve } from "node:path";
-import { checkMemory, type PlannedMerge, planMerge } from "../jobs/plan-merge.js";
+import { checkMemory, planMerge } from "../jobs/plan-merge.js";
 import { checkDiskRoom, checkOutputFree, checkOutputPlace, diskRoom } from "../jobs/preflight.js";
-import { countLedger } from "../jobs/summary.js";
 import { exists, workPaths } from "../jobs/work.js";
 import { peakMemoryBytes } from "../plan/cost.js";
 import { planRequest, type RecipeFlags, startWorkers, type WorkerFlags } from "./merge-flags.js";
-import { type PlanFacts, planText } from "./plan-text.js";
+import { planJson } from "./plan-json.js";
+import { planText } from "./plan-text.js";
 import { runSession, type Session } from "./session.js";
 
 export interface PlanFlags extends RecipeFlags, WorkerFlags {
@@ -48,48 +48,3 @@ export async function showPlan(
   else session.print(planText(facts, { full: flags.ledger ?? false }));
   return 0;
 }
-
-/** One document: the fields are an interface for scripts and only ever grow. */
-function planJson({ merge, room, peakMemoryBytes: memory }: PlanFacts): unknown {
-  const { plan: planned, recipe, models, kernelVersion } = merge;
-  const { digest, totals, tasks, files, ledger, sideFiles, notes } = planned;
-  return {
-    kind: "plan",
-    planDigest: digest,
-    kernelVersion,
-    method: recipe.method,
-    totals: { ...totals, peakMemoryBytes: memory },
-    disk: room,
-    models: models.map(modelJson),
-    files: files.map(({ name, sizeBytes, tensors }) => ({ name, sizeBytes, tensors })),
-    sideFiles,
-    ledgerCounts: countLedger(ledger),
-    ledger,
-    tasks: tasks.map(taskJson),
-    notes,
-  };
-}
-
-function modelJson({
-  reference,
-  label,
-  directory,
-  files,
-  tensors,
-}: PlannedMerge["models"][number]) {
-  const sizeBytes = files.reduce((total, file) => total + file.sizeBytes, 0);
-  return { reference, label, directory, sizeBytes, tensorCount: tensors.size };
-}
-
-function taskJson({ taskId, inputs, outputs, operations, readBytes, writeBytes }: TaskLike) {
-  return {
-    taskId,
-    inputs: inputs.map(({ path }) => path),
-    outputs,
-    tensors: operations.flatMap(({ destinations }) => destinations.map(({ tensor }) => tensor)),
-    readBytes: Number(readBytes),
-    writeBytes: Number(writeBytes),
-  };
-}
-
-type TaskLike = PlannedMerge["plan"]["tasks"][number];
