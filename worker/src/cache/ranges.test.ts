@@ -9,6 +9,7 @@ import {
   subtractRanges,
   totalBytes,
 } from "./ranges.js";
+import { testRandom } from "./test-weights.js";
 
 const ranges = (...pairs: readonly [number, number][]): Range[] =>
   pairs.map(([start, end]) => ({ start, end }));
@@ -26,11 +27,7 @@ function bytesOf(list: readonly Range[]): Set<number> {
 }
 
 test("subtraction leaves exactly the bytes that are in the first list only", () => {
-  let state = 12345;
-  const random = (below: number): number => {
-    state = (state * 1103515245 + 12345) % 2147483648;
-    return state % below;
-  };
+  const random = testRandom(12345);
   const draw = (): Range[] =>
     Array.from({ length: random(6) }, () => {
       const start = random(60);
