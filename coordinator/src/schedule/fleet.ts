@@ -4,7 +4,8 @@
 import { strict as assert } from "node:assert";
 import { assertNever } from "../assert-never.js";
 import { createFairQueue, type Share } from "./fair-queue.js";
-import { type JobOptions, JobTasks } from "./job-tasks.js";
+import type { JobOptions } from "./job-options.js";
+import { JobTasks } from "./job-tasks.js";
 import type { Decision, ScheduledTask, TaskEvent, TaskFailure, WorkerEvent } from "./protocol.js";
 import { RETRY_DEFAULTS } from "./retry.js";
 import { type LeaseOwner, WorkerPool, type WorkerState } from "./workers.js";

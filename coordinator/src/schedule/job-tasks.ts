@@ -3,9 +3,10 @@
 // workers reaches the limit.
 import { strict as assert } from "node:assert";
 import { createHeap } from "./heap.js";
+import type { JobOptions, TaskReport } from "./job-options.js";
 import type { Decision, ParkedTask, RevokeReason, ScheduledTask, TaskFailure } from "./protocol.js";
 import { createReadyTasks, type ReadyTasks } from "./ready-tasks.js";
-import { type RetryOptions, retryDelayMs } from "./retry.js";
+import { retryDelayMs } from "./retry.js";
 import { Stragglers } from "./stragglers.js";
 import { createRecord, refusal, type TaskRecord } from "./task-record.js";
 import {
@@ -15,24 +16,6 @@ import {
   type WorkerPool,
   type WorkerState,
 } from "./workers.js";
-
-export interface JobOptions {
-  readonly retry: RetryOptions;
-  /** Epochs start above this number, so that results of an earlier run are refused. */
-  readonly epochFloor: number;
-  /** A task goes back to a worker it failed on when no other took it for this long. */
-  readonly elsewhereMs: number;
-  /** A suspect that waited this long makes a worker empty itself for it. */
-  readonly suspectPatienceMs: number;
-  /** A task that fits no worker is given up after this long. */
-  readonly memoryPatienceMs: number;
-}
-
-export interface TaskReport {
-  readonly taskId: string;
-  readonly epoch: number;
-  readonly workerId: string;
-}
 
 type Phase = "running" | "stopping" | "cancelling" | "ended";
 

@@ -1,6 +1,7 @@
 // The ready tasks of a job by memory: a task that does not fit a worker hides no smaller one behind it.
 import type { Affinity } from "./affinity.js";
-import { type Accepts, createReadyQueue, type Place, type ReadyQueue } from "./ready-queue.js";
+import { createReadyQueue, type Place, type ReadyQueue } from "./ready-queue.js";
+import type { Accepts } from "./task-heap.js";
 
 export interface ReadyTasks {
   push(task: number): void;
@@ -53,7 +54,7 @@ export function createReadyTasks(options: {
     heads: () =>
       classes.flatMap(({ queue }) => {
         const task = queue.peek();
-        return task === null ? [] : [task];
+        return task === undefined ? [] : [task];
       }),
   };
 }
