@@ -42,6 +42,7 @@ const CALLERS: ReadonlyMap<string, readonly Role[]> = new Map([
 
   ["/grpc.health.v1.Health/Check", ROLES],
   ["/grpc.health.v1.Health/Watch", ROLES],
+  ["/grpc.health.v1.Health/List", ROLES],
 ]);
 
 /** Roles that may call the method with this path; none when the table lacks it. */
