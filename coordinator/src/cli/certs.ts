@@ -93,7 +93,8 @@ function nextCommands(directory: string): string {
   return (
     "each program needs its own three files only; keep ca.key where certificates are made.\n" +
     `on every worker:\n  npx graft-worker --listen HOST:PORT ${tlsFlags(directory, "worker")}\n` +
-    `on the coordinator:\n  npx coordinator serve ${tlsFlags(directory, "coordinator")}\n` +
+    "on the coordinator:\n  npx coordinator serve --state DIR --listen HOST:PORT --worker HOST:PORT " +
+    `${tlsFlags(directory, "coordinator")}\n` +
     "to submit:\n  npx coordinator submit recipe.yaml --out DIR --coordinator HOST:PORT " +
     `${tlsFlags(directory, "client")}\n` +
     `more hosts, signed with ${ca}:\n  npx coordinator certs issue ${shellWord(directory)} ` +
