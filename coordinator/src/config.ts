@@ -10,6 +10,8 @@ export interface Config {
   readonly debug: boolean;
   readonly memoryBytesDefault: number;
   readonly threadCountDefault: number;
+  /** A task is given to another worker when its own moved nothing for this long. */
+  readonly leaseTtlMs: number;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -17,6 +19,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const GIB = 1024 ** 3;
 /** Enough for any merge at full speed; more only pushes the page cache out. */
 const MEMORY_BYTES_DEFAULT_MAX = 4 * GIB;
+/** Longer than the longest stall of a healthy disk, shorter than a user's patience. */
+const LEASE_TTL_MS_DEFAULT = 60_000;
 /** From coordinator/dist. */
 const WORKER_ENTRY = fileURLToPath(new URL("../../worker/bin/worker.js", import.meta.url));
 
@@ -27,5 +31,12 @@ export function readConfig(environment: Environment): Config {
     debug: environment.GRAFT_DEBUG === "1",
     memoryBytesDefault: Math.min(MEMORY_BYTES_DEFAULT_MAX, Math.floor(totalmem() / 2)),
     threadCountDefault: availableParallelism(),
+    leaseTtlMs: readMilliseconds(environment.GRAFT_LEASE_MS, LEASE_TTL_MS_DEFAULT),
   });
+}
+
+/** A value that means nothing is ignored: it is for tests and for very slow disks. */
+function readMilliseconds(text: string | undefined, otherwise: number): number {
+  const value = /^\d{3,7}$/.test(text ?? "") ? Number(text) : 0;
+  return value > 0 ? value : otherwise;
 }

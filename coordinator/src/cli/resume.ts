@@ -31,6 +31,7 @@ async function continueMerge(
   const summary = await runMerge(
     {
       worker,
+      leaseTtlMs: config.leaseTtlMs,
       recipePath: request.recipePath,
       recipeText: isThere ? null : request.recipeText,
       models: new Map(Object.entries(request.models)),

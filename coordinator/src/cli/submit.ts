@@ -31,6 +31,7 @@ async function merge(session: Session, recipePath: string, flags: SubmitFlags): 
     {
       ...request,
       worker,
+      leaseTtlMs: config.leaseTtlMs,
       outputDirectory: resolve(flags.out),
       force: flags.force ?? false,
       sha256: flags.sha256,

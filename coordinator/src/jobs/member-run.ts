@@ -16,7 +16,7 @@ export type MemberMessage = NonNullable<RunTasksResponse["message"]>;
 export interface MemberRunOptions {
   readonly member: Member;
   /** Why it gets no task, or null. Asked once per connection. */
-  readonly admit: (connection: Connection) => Promise<string | null>;
+  readonly admit: (connection: Connection, signal: AbortSignal) => Promise<string | null>;
   readonly onJoined: (run: MemberRun) => void;
   readonly onMessage: (run: MemberRun, message: MemberMessage) => void;
   /** After onJoined: its stream is gone and nothing that it ran counts. */
@@ -89,7 +89,7 @@ export class MemberRun {
       try {
         const connection = await member.connect(signal);
         this.#workerId = connection.workerId;
-        const refusal = await admit(connection);
+        const refusal = await admit(connection, signal);
         if (refusal !== null) {
           const details = { worker: member.name, problem: refusal };
           return onUnusable(this, new GraftError("WORKER_UNFIT", details));

@@ -37,6 +37,8 @@ export interface MergeOptions extends PlanRequest {
   readonly sha256: boolean;
   /** Read every file back even when an earlier run or --no-sha256 makes it unnecessary. */
   readonly paranoid: boolean;
+  /** See Config. */
+  readonly leaseTtlMs: number;
   /** Runs the tasks; stay the caller's, who started or found them. */
   readonly worker: Workers;
 }
@@ -241,9 +243,10 @@ class MergeRun {
     const totalBytes = sum(({ readBytes, writeBytes }) => readBytes + writeBytes);
     const counters = await runTasks({
       ...{ tasks, worker, signal, journal: job.journal, results: this.#results },
-      admit: ({ client }) => this.#refusalOf(client),
+      admit: ({ client }, until) => this.#refusalOf(client, until),
       outputDirectory: paths.partial,
       epochFloor: job.history.epochMax,
+      leaseTtlMs: this.#run.options.leaseTtlMs,
       onWarning: (message) => this.#warn(message),
       onProgress: ({ doneTasks, plannedBytes: doneBytes, readBytes, writtenBytes }) => {
         const elapsedSeconds = clock.elapsedSeconds();
@@ -257,8 +260,8 @@ class MergeRun {
     this.#counters = addCounters(this.#counters, counters);
   }
 
-  #refusalOf(client: WorkerClient): Promise<string | null> {
-    const { merge, paths, signal } = this.#run;
+  #refusalOf(client: WorkerClient, signal: AbortSignal): Promise<string | null> {
+    const { merge, paths } = this.#run;
     const inputs = new Map(
       merge.plan.tasks.flatMap((task) => task.inputs.map((file) => [file.path, file] as const)),
     );

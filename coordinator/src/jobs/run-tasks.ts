@@ -3,11 +3,11 @@
 import { GraftError, type Task, type TaskDone } from "@graft/proto";
 import { assertNever } from "../assert-never.js";
 import { abortError } from "../rpc/call-error.js";
-import type { Connection, Workers } from "../rpc/workers.js";
+import type { Workers } from "../rpc/workers.js";
 import type { Decision, ParkedTask, ScheduleEvent, TaskFailure } from "../schedule/protocol.js";
 import { createScheduler, type Scheduler } from "../schedule/scheduler.js";
 import type { Journal } from "./journal.js";
-import { type MemberMessage, MemberRun } from "./member-run.js";
+import { type MemberMessage, MemberRun, type MemberRunOptions } from "./member-run.js";
 import { compareResults, type Results } from "./results.js";
 import { nameTask, toRecord } from "./task-spans.js";
 
@@ -26,13 +26,14 @@ export interface RunTasksOptions {
   readonly tasks: readonly Task[];
   readonly worker: Workers;
   /** Why a worker that is not our own gets no task, or null. */
-  readonly admit: (connection: Connection) => Promise<string | null>;
+  readonly admit: MemberRunOptions["admit"];
   readonly outputDirectory: string;
   readonly journal: Journal;
   /** Filled with the results of the tasks. */
   readonly results: Results;
   /** Above every epoch of earlier runs. */
   readonly epochFloor: number;
+  readonly leaseTtlMs: number;
   readonly signal: AbortSignal;
   readonly onProgress: (counters: TaskCounters) => void;
   readonly onWarning: (message: string) => void;
@@ -76,15 +77,15 @@ class TaskRun {
 
   constructor(options: RunTasksOptions) {
     this.#options = options;
-    const { tasks, epochFloor } = options;
+    const { tasks, epochFloor, leaseTtlMs } = options;
     this.#taskById = new Map(tasks.map((task) => [task.taskId, task]));
     this.#scheduler = createScheduler({
       tasks: tasks.map(({ taskId }) => ({ id: taskId })),
-      options: { epochFloor },
+      options: { epochFloor, leaseTtlMs },
     });
     this.#members = options.worker.members.map((member) => {
-      const admit = async (connection: Connection): Promise<string | null> =>
-        member.isPrivate ? null : options.admit(connection);
+      const admit: MemberRunOptions["admit"] = async (connection, signal) =>
+        member.isPrivate ? null : options.admit(connection, signal);
       return new MemberRun({
         ...{ member, admit, signal: this.#over.signal },
         onJoined: (run) => this.#join(run),

@@ -40,7 +40,7 @@ export function createRemoteWorkers(options: RemoteWorkersOptions): RemoteWorker
       for (let attempt = 0; ; attempt += 1) {
         const index = (first + attempt) % members.length;
         try {
-          const answer = await call((members[index] as RemoteMember).client());
+          const answer = await call(await (members[index] as RemoteMember).ready());
           preferred = index;
           return answer;
         } catch (error) {
@@ -66,21 +66,27 @@ class RemoteMember implements Member {
     this.#credentials = credentials;
   }
 
-  client(): WorkerClient {
+  async ready(): Promise<WorkerClient> {
     this.#client ??= connectWorker(this.name, this.name, this.#credentials);
-    return this.#client;
+    const client = this.#client;
+    try {
+      await client.ready();
+    } catch (error) {
+      this.#drop(client);
+      throw error;
+    }
+    return client;
   }
 
   async connect(signal: AbortSignal): Promise<Connection> {
     const startMs = performance.now();
     for (let delayMs = RETRY_FIRST_MS; ; delayMs = Math.min(2 * delayMs, RETRY_MAX_MS)) {
-      const client = this.client();
       try {
-        await client.getWorker({ signal });
+        const client = await this.ready();
+        signal.throwIfAborted();
         return { workerId: this.name, client, drop: async () => this.#drop(client) };
       } catch (error) {
         signal.throwIfAborted();
-        this.#drop(client);
         if (performance.now() - startMs > CONNECT_MAX_MS) throw error;
       }
       await sleep(delayMs, null, { signal });

@@ -39,6 +39,11 @@ export interface DigestControl extends CallControl {
 }
 
 export interface WorkerClient {
+  /**
+   * Resolves when the worker answers, within seconds; rejects with WORKER_LOST. A peer that accepts
+   * and says nothing is noticed by nothing else: keepalive takes half a minute, once connected.
+   */
+  ready(): Promise<void>;
   getWorker(control?: CallControl): Promise<GetWorkerResponse>;
   describeModel(
     request: DescribeModelRequest,
@@ -62,6 +67,8 @@ export interface WorkerClient {
 const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
+const CONNECT_DEADLINE_MS = 10 * SECOND_MS;
+const ANSWER_DEADLINE_MS = 5 * SECOND_MS;
 /** Facts are answered from memory. */
 const FACTS_DEADLINE_MS = 30 * SECOND_MS;
 /** Preallocation without file system support writes every byte. */
@@ -73,8 +80,9 @@ const SILENCE_MAX_MS = 2 * MINUTE_MS;
 const CHANNEL_OPTIONS = {
   "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
   "grpc.max_send_message_length": MESSAGE_BYTES_MAX,
-  "grpc.keepalive_time_ms": 20 * SECOND_MS,
-  "grpc.keepalive_timeout_ms": 30 * SECOND_MS,
+  // Silence of half a minute is a lost worker; a lossy line is silent for less.
+  "grpc.keepalive_time_ms": 10 * SECOND_MS,
+  "grpc.keepalive_timeout_ms": 20 * SECOND_MS,
   "grpc.enable_http_proxy": 0,
   // Retries are the scheduler's, which counts them.
   "grpc.enable_retries": 0,
@@ -118,6 +126,16 @@ export function connectWorker(
     });
 
   return {
+    async ready() {
+      await new Promise<void>((resolve, reject) => {
+        client.waitForReady(Date.now() + CONNECT_DEADLINE_MS, (error) => {
+          const details = { worker, problem: "cannot be reached" };
+          if (error === undefined) resolve();
+          else reject(new GraftError("WORKER_LOST", details, { cause: error }));
+        });
+      });
+      await unary(client.getWorker, {}, ANSWER_DEADLINE_MS, undefined);
+    },
     getWorker: (control) => unary(client.getWorker, {}, FACTS_DEADLINE_MS, control),
     describeModel: (request, control) =>
       readStream(client.describeModel(request), worker, control?.signal),
