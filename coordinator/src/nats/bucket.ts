@@ -8,7 +8,7 @@ import {
   jetstream,
   jetstreamManager,
 } from "@nats-io/jetstream";
-import { type KV, Kvm, type KvWatchEntry } from "@nats-io/kv";
+import { type KV, type KvEntry, Kvm, type KvWatchEntry } from "@nats-io/kv";
 import type { NatsLink } from "./connection.js";
 
 export interface BucketOptions {
@@ -23,6 +23,8 @@ export interface BucketEntry {
   readonly key: string;
   readonly value: Uint8Array;
   readonly revision: number;
+  /** Only the mark of a removal is left, with its revision. */
+  readonly removed: boolean;
 }
 
 export type BucketNotice =
@@ -34,10 +36,10 @@ export type BucketNotice =
   | { readonly kind: "tick"; readonly listening: boolean };
 
 export interface Bucket {
-  /** null when there is no such key. */
+  /** null when there is no such key, not even removed. */
   read(key: string): Promise<BucketEntry | null>;
   put(key: string, value: Uint8Array): Promise<number>;
-  /** Writes when the key's last revision is `previous` (0: no such key); null when it is not. */
+  /** Writes when the key's last revision is `previous` (0: not even removed); null when it is not. */
   replace(key: string, value: Uint8Array, previous: number): Promise<number | null>;
   /** Removes; with `previous` only when that is the last revision, and says whether it was. */
   remove(key: string, previous?: number): Promise<boolean>;
@@ -65,8 +67,7 @@ class RemadeBucket implements Bucket {
 
   async read(key: string): Promise<BucketEntry | null> {
     const entry = await this.#withStore((store) => store.get(key));
-    if (entry === null || entry.operation !== "PUT") return null;
-    return { key, value: entry.value, revision: entry.revision };
+    return entry === null ? null : entryOf(entry);
   }
 
   async put(key: string, value: Uint8Array): Promise<number> {
@@ -74,9 +75,7 @@ class RemadeBucket implements Bucket {
   }
 
   async replace(key: string, value: Uint8Array, previous: number): Promise<number | null> {
-    return await this.#unlessConflict((store) =>
-      previous === 0 ? store.create(key, value) : store.update(key, value, previous),
-    );
+    return await this.#unlessConflict((store) => store.put(key, value, { previousSeq: previous }));
   }
 
   async remove(key: string, previous?: number): Promise<boolean> {
@@ -113,13 +112,14 @@ class RemadeBucket implements Bucket {
       yield { kind: "opened" };
       const iterator = entries[Symbol.asyncIterator]();
       let next = iterator.next();
-      let ticking = tick();
+      let ticking = tick(signal);
       let seen = 0;
       let seenAtCheck = 0;
-      for (let ticks = 1; !signal.aborted; ) {
+      for (let ticks = 1; ; ) {
         const result = await Promise.race([next, ticking]);
+        if (signal.aborted) return;
         if (result === TICK) {
-          ticking = tick();
+          ticking = tick(signal);
           yield { kind: "tick", listening: this.#options.link.connectedSinceMs() !== undefined };
           ticks += 1;
           if (ticks % CHECK_EVERY_TICKS !== 0) continue;
@@ -193,12 +193,17 @@ class RemadeBucket implements Bucket {
 }
 
 const TICK = Symbol("tick");
-const tick = (): Promise<typeof TICK> => delay(TICK_MS, TICK, { ref: false });
+/** Comes at once when aborted. */
+const tick = (signal: AbortSignal): Promise<typeof TICK> =>
+  delay(TICK_MS, TICK, { ref: false, signal }).catch(() => TICK);
 
-function noticeOf(entry: KvWatchEntry): BucketNotice {
-  const { key, value, revision, operation } = entry;
-  if (operation !== "PUT") return { kind: "removed", key };
-  return { kind: "written", entry: { key, value, revision } };
+function entryOf({ key, value, revision, operation }: KvEntry): BucketEntry {
+  return { key, value, revision, removed: operation !== "PUT" };
+}
+
+function noticeOf(watched: KvWatchEntry): BucketNotice {
+  const entry = entryOf(watched);
+  return entry.removed ? { kind: "removed", key: entry.key } : { kind: "written", entry };
 }
 
 function isConflict(error: unknown): boolean {
