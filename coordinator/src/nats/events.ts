@@ -37,6 +37,9 @@ export interface WatchEventsOptions {
 
 const REQUEST_TIMEOUT_MS = 2_000;
 const RETRY_MS = 1_000;
+/** A watch that hears nothing from NATS for two of these starts anew. */
+const HEARTBEAT_MS = 2_000;
+const PULL_MS = 10_000;
 /** Some minutes of a busy coordinator; above it the oldest go. */
 const WAITING_COUNT_MAX = 4_096;
 /** Events of a closing publisher that NATS does not take are in the job's log anyway. */
@@ -143,7 +146,7 @@ async function* readStream({
   const client = jetstream(link.connection, { timeout: REQUEST_TIMEOUT_MS });
   const subject = eventSubject(jobId);
   const consumer = await client.consumers.get(STREAMS.events, { filter_subjects: subject });
-  const messages = await consumer.consume();
+  const messages = await consumer.consume({ expires: PULL_MS, idle_heartbeat: HEARTBEAT_MS });
   const stop = (): void => messages.stop();
   signal.addEventListener("abort", stop, { once: true });
   // A store made anew counts from 1 again, which an ordered consumer would wait for in vain.
