@@ -9,6 +9,14 @@ export {
   type PrivateWorker,
   type PrivateWorkerOptions,
 } from "./rpc/private-worker.js";
+export { createFleet, type Fleet, type FleetDecision, type FleetEvent } from "./schedule/fleet.js";
+export type { Decision, ScheduledTask, TaskFailure } from "./schedule/protocol.js";
+export {
+  type ClientOptions,
+  type CoordinatorClient,
+  connectCoordinator,
+} from "./serve/client.js";
+export { newJobId } from "./serve/job-id.js";
 export { type CertificateRequest, initFolder, issueInto } from "./tls/certificate-folder.js";
 export { credentialsFor } from "./tls/channel.js";
 export { readTlsFiles, type TlsRules } from "./tls/tls-files.js";

@@ -264,11 +264,13 @@ export class JobTasks implements LeaseOwner {
   #copy(worker: WorkerState, freeBytes: number, nowMs: number): number | null {
     if (worker.isSlow) return null;
     const position = this.#late.findIndex((index) => {
-      const { leases, cost, memoryBytes, failedOn, state } = this.#at(index);
+      const { leases, cost, memoryBytes, failedOn, state, isSuspect } = this.#at(index);
       const [first, second] = leases;
       if (state !== "leased" || first === undefined || second !== undefined) return false;
       if (first.worker === worker || memoryBytes > freeBytes) return false;
-      return !failedOn.includes(worker.id) && this.#stragglers.mayCopy(cost, this.#totalCost);
+      if (isSuspect && worker.leases.size > 0) return false;
+      if (failedOn.includes(worker.id)) return false;
+      return this.#stragglers.mayCopy(nowMs - first.sinceMs, cost, this.#totalCost);
     });
     if (position === -1) return null;
     const [index] = this.#late.splice(position, 1);

@@ -10,7 +10,7 @@ const LATE_FACTOR = 1.5;
 const LATE_MIN_MS = 500;
 /** Of the tasks that other workers have: a slow worker cannot veto with what it sits on. */
 const DONE_SHARE_MIN = 0.75;
-/** Of the job's work; one copy at a time is allowed until the waste reaches it. */
+/** Of the job's work. One copy at a time is allowed in any case. */
 const WASTE_SHARE_MAX = 0.1;
 
 /** Running median. Push costs O(log n). */
@@ -65,7 +65,7 @@ export class Stragglers {
     const late: number[] = [];
     for (const { index, worker, sinceMs } of leases) {
       const record = recordOf(index);
-      if (record.leases.length > 1 || record.isSuspect) continue;
+      if (record.leases.length > 1) continue;
       const others = taskCount - (held.get(worker) ?? 0);
       if (doneCount < DONE_SHARE_MIN * others) continue;
       if (this.isLate(nowMs - sinceMs, record.cost)) late.push(index);
@@ -73,9 +73,11 @@ export class Stragglers {
     return late.sort((a, b) => a - b);
   }
 
-  mayCopy(cost: number, jobCost: number): boolean {
+  /** Once the budget is spent, each further one takes a task twice as late: none is left to a wreck. */
+  mayCopy(elapsedMs: number, cost: number, jobCost: number): boolean {
     const budget = WASTE_SHARE_MAX * jobCost;
-    if (this.#wastedCost >= budget) return false;
+    const timesSpent = Math.floor(this.#wastedCost / budget);
+    if (timesSpent > 0 && !this.isLate(elapsedMs / 2 ** timesSpent, cost)) return false;
     return this.#runningCost === 0 || this.#wastedCost + this.#runningCost + cost <= budget;
   }
 
