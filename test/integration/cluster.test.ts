@@ -83,7 +83,10 @@ describe("static cluster", () => {
   test("addresses are checked before anything is done", async () => {
     const cases = [
       [["--worker", "nowhere"], /--worker: expected HOST:PORT or unix:PATH, got "nowhere"/],
-      [["--worker", "10.0.0.1:7000"], /is another machine and the connection is not encrypted/],
+      [
+        ["--worker", "10.0.0.1:7000"],
+        /is another machine, so it needs --tls-cert, --tls-key and --tls-ca/,
+      ],
       [["--worker", "localhost:1", "--worker", "localhost:1"], /"localhost:1" is given twice/],
       [["--worker", "localhost:1", "--threads", "2"], /--threads: belongs to the worker/],
     ] as const;

@@ -77,8 +77,10 @@ export function parseAddresses(
       throw flagError(flag, `expected HOST:PORT or unix:PATH, got ${quoted(text)}`);
     }
     if (insecure || LOOPBACK.test(host)) continue;
-    const problem = `${quoted(text)} is another machine and the connection is not encrypted`;
-    throw flagError(flag, `${problem}; add --insecure if that is what you want`);
+    const problem =
+      `${quoted(text)} is another machine, so it needs --tls-cert, --tls-key and --tls-ca ` +
+      "(make them with: coordinator certs init DIR), or --insecure to go without any protection";
+    throw flagError(flag, problem);
   }
   return texts;
 }

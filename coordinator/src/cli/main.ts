@@ -34,8 +34,15 @@ function command(name: string, description: string): Command {
     .option("--json", "one JSON object per line on standard output");
 }
 
-function withWorker(target: Command): Command {
+function withTls(target: Command): Command {
   return target
+    .option("--tls-cert <file>", "PEM certificate of this program (or GRAFT_TLS_CERT)")
+    .option("--tls-key <file>", "its PEM key (or GRAFT_TLS_KEY)")
+    .option("--tls-ca <file>", "PEM certificate of the authority (or GRAFT_TLS_CA)");
+}
+
+function withWorker(target: Command): Command {
+  return withTls(target)
     .option("--memory <size>", "bound on the worker's memory (default: 4GiB or half of RAM)")
     .option("--threads <count>", "threads that compute (default: one per core)")
     .addOption(
@@ -55,6 +62,8 @@ withWorker(recipeCommand("submit", "merge models as a recipe says; continues int
   .option("--dry-run", "plan and check only; write nothing")
   .option("--no-sha256", "do not read the output back for its sha256")
   .option("--paranoid", "read the output back even where that is not needed")
+  .option("--coordinator <host:port>", "give the job to this one (or GRAFT_COORDINATOR)")
+  .option("--detach", "with --coordinator: return as soon as the job is acknowledged")
   .action(async (recipe, flags) => (await import("./submit.js")).submit(recipe, flags));
 
 recipeCommand("check", "tell everything that is wrong with a recipe and its models").action(
@@ -79,14 +88,7 @@ command("clean", "remove the partial work of an interrupted submit")
   .argument("<dir>", "the --out of the interrupted submit")
   .action(async (directory, flags) => (await import("./clean.js")).clean(directory, flags));
 
-function withTls(target: Command): Command {
-  return target
-    .option("--tls-cert <file>", "PEM certificate of this program (or GRAFT_TLS_CERT)")
-    .option("--tls-key <file>", "its PEM key (or GRAFT_TLS_KEY)")
-    .option("--tls-ca <file>", "PEM certificate of the authority (or GRAFT_TLS_CA)");
-}
-
-withTls(withWorker(command("serve", "take jobs over the network and run them, whatever restarts")))
+withWorker(command("serve", "take jobs over the network and run them, whatever restarts"))
   .requiredOption("--state <dir>", "where jobs are kept; one coordinator at a time")
   .option("--listen <host:port>", "address to listen on (default: 127.0.0.1:7400)")
   .option("--jobs-at-once <count>", "jobs that run at the same time (default: 1)")

@@ -1,5 +1,6 @@
 // The flags that several commands share, from text to options. Defaults are named here once.
 
+import type { TlsFlags } from "@graft/proto";
 import { GraftError } from "@graft/proto/errors";
 import type { Config } from "../config.js";
 import type { PlanRequest } from "../jobs/plan-merge.js";
@@ -16,10 +17,9 @@ export interface RecipeFlags {
   readonly json?: boolean;
 }
 
-export interface WorkerFlags {
+export interface WorkerFlags extends TlsFlags {
   /** Addresses of a static cluster. */
   readonly worker?: readonly string[];
-  readonly insecure?: boolean;
   readonly memory?: string;
   readonly threads?: string;
 }
@@ -58,9 +58,17 @@ export async function startWorkers(
     return createPrivateWorker({ command, debug, memoryBytes, threadCount });
   }
   refuseWith("--worker", { "--memory": memory, "--threads": threads });
-  const parsed = parseAddresses("--worker", addresses, insecure);
-  const { createRemoteWorkers, plainCredentials } = await import("../rpc/remote-workers.js");
-  return createRemoteWorkers({ addresses: parsed, credentials: plainCredentials() });
+  // Loaded for clusters only: what TLS needs takes as long to load as a private worker to start.
+  const { tlsPaths } = await import("@graft/proto");
+  const paths = tlsPaths(flags, process.env);
+  const parsed = parseAddresses("--worker", addresses, insecure || paths !== null);
+  const { createRemoteWorkers } = await import("../rpc/remote-workers.js");
+  const { credentialsFor } = await import("../tls/channel.js");
+  const { readTlsFiles } = await import("../tls/tls-files.js");
+  const rules = { roles: ["coordinator"], nowMs: Date.now } as const;
+  const warn = (text: string): void => void process.stderr.write(`${text}\n`);
+  const files = paths === null ? null : await readTlsFiles(paths, rules, warn);
+  return createRemoteWorkers({ addresses: parsed, credentials: credentialsFor(files, "worker") });
 }
 
 /** The bounds of a worker that somebody else started are its own. */

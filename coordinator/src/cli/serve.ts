@@ -17,7 +17,6 @@ import { startWorkers, type WorkerFlags } from "./merge-flags.js";
 import { runSession, type Session } from "./session.js";
 
 export interface ServeFlags extends WorkerFlags, TlsFlags {
-  readonly insecure?: boolean;
   readonly json?: boolean;
   readonly listen?: string;
   readonly state: string;

@@ -10,11 +10,17 @@ export interface SubmitFlags extends RecipeFlags, WorkerFlags {
   /** false with --no-sha256. */
   readonly sha256: boolean;
   readonly paranoid?: boolean;
+  /** Of a coordinator that takes the job instead. */
+  readonly coordinator?: string;
+  readonly detach?: boolean;
 }
 
 export function submit(recipePath: string, flags: SubmitFlags): Promise<void> {
   const json = flags.json ?? false;
   return runSession({ json, output: flags.out }, async (session) => {
+    if (flags.coordinator || process.env.GRAFT_COORDINATOR) {
+      return (await import("../serve/client-submit.js")).submitTo(session, recipePath, flags);
+    }
     if (flags.dryRun) return (await import("./plan.js")).showPlan(session, recipePath, flags);
     return merge(session, recipePath, flags);
   });

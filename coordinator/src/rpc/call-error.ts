@@ -19,7 +19,7 @@ export function callError(
   const options = { cause: error };
   switch (error.code) {
     case status.UNAVAILABLE:
-      return new GraftError("WORKER_LOST", { worker, problem: "connection lost" }, options);
+      return new GraftError("WORKER_LOST", { worker, problem: connectionProblem(error) }, options);
     case status.DEADLINE_EXCEEDED:
       return new GraftError("WORKER_LOST", { worker, problem: "no answer in time" }, options);
     case status.CANCELLED:
@@ -29,6 +29,12 @@ export function callError(
       return new GraftError("INTERNAL", { problem: `worker ${worker}: ${problem}` }, options);
     }
   }
+}
+
+/** What TLS refused is worth telling; what else breaks connections says nothing to a user. */
+function connectionProblem({ details }: ServiceError): string {
+  const told = /certificate|TLS|SSL|handshake|role/i.exec(details) !== null;
+  return told ? `connection lost: ${details}` : "connection lost";
 }
 
 export function abortError(signal: AbortSignal): GraftError {

@@ -2,7 +2,7 @@
 // is tried again for as long as a merge runs: machines restart.
 import { setTimeout as sleep } from "node:timers/promises";
 import { GraftError } from "@graft/proto/errors";
-import { type ChannelCredentials, credentials as grpcCredentials } from "@grpc/grpc-js";
+import type { ChannelCredentials } from "@grpc/grpc-js";
 import { connectWorker, type WorkerClient } from "./worker-client.js";
 import type { Connection, Member, Workers } from "./workers.js";
 
@@ -20,11 +20,6 @@ const RETRY_FIRST_MS = 100;
 const RETRY_MAX_MS = 5_000;
 /** Of a call that may be repeated: every worker may fail it once, and a single one twice. */
 const ATTEMPTS_MIN = 2;
-
-/** For workers on this machine, and for people who said that they want it so. */
-export function plainCredentials(): ChannelCredentials {
-  return grpcCredentials.createInsecure();
-}
 
 /** Connects lazily; nothing is sent until the first call. */
 export function createRemoteWorkers(options: RemoteWorkersOptions): RemoteWorkers {

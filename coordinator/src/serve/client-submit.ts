@@ -13,7 +13,6 @@ import { checkRecipe } from "./recipe-check.js";
 
 export interface SubmitToFlags extends SubmitFlags, CoordinatorFlags {
   readonly json?: boolean;
-  readonly insecure?: boolean;
   /** Return as soon as the job is acknowledged. */
   readonly detach?: boolean;
 }
