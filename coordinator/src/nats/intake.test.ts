@@ -159,7 +159,10 @@ describe("intake", { skip, concurrency: true }, () => {
     const queue = await openQueue({ link });
     await queue.submit(job("a"), record);
     const pull = `$JS.API.CONSUMER.MSG.NEXT.${STREAMS.jobs}.${DURABLES.coordinators}`;
-    const delivered = await link.connection.request(pull, JSON.stringify({ batch: 1 }));
+    const delivered = await link.connection.request(pull, JSON.stringify({ batch: 1 }), {
+      timeout: 2_000,
+      noMux: true,
+    });
     const reply = delivered.reply ?? "";
     // Its time to acknowledge runs out; what "-NAK" does at once, 30 s do too.
     link.connection.publish(reply, "-NAK");
