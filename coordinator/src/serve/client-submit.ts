@@ -5,7 +5,9 @@ import { GraftError } from "@graft/proto";
 import { planRequest } from "../cli/merge-flags.js";
 import type { Session } from "../cli/session.js";
 import type { SubmitFlags } from "../cli/submit.js";
+import { formatSize } from "../jobs/format-size.js";
 import { readRecipe } from "../jobs/plan-merge.js";
+import type { LedgerCounts } from "../jobs/summary.js";
 import { showJob } from "./client-watch.js";
 import { type CoordinatorFlags, coordinatorFlag, openCoordinator } from "./connect.js";
 import { newJobId, shortId } from "./job-id.js";
@@ -35,13 +37,10 @@ export async function submitTo(
     throw error;
   }
   using client = await openCoordinator(session, flags);
-  const jobId = newJobId();
-  await client.submit({
-    jobId,
+  const request = {
     recipeText: text,
     recipePath: resolve(recipePath),
     workingDirectory,
-    outputDirectory: resolve(flags.out),
     options: {
       ...{ seed, lenient, sha256: flags.sha256 },
       maxShardSizeBytes: BigInt(maxShardSizeBytes),
@@ -49,7 +48,10 @@ export async function submitTo(
       paranoid: flags.paranoid ?? false,
       models: Object.fromEntries(models),
     },
-  });
+  };
+  if (flags.dryRun) return showDryRun(session, await client.plan(request));
+  const jobId = newJobId();
+  await client.submit({ ...request, jobId, outputDirectory: resolve(flags.out) });
   const { address } = client;
   if (session.json) session.printJson({ kind: "submitted", jobId, coordinator: address });
   if (!flags.detach) {
@@ -62,6 +64,31 @@ export async function submitTo(
       `watch it: coordinator watch ${shortId(jobId)}${coordinatorFlag(client)}\n`,
     );
   }
+  return 0;
+}
+
+/** The part of the plan's JSON that is shown. */
+interface PlanFacts {
+  readonly planDigest: string;
+  readonly totals: { readonly readBytes: number; readonly outputBytes: number };
+  readonly tasks: readonly unknown[];
+  readonly ledgerCounts: LedgerCounts;
+}
+
+function showDryRun(session: Session, json: string): number {
+  const plan: PlanFacts = JSON.parse(json);
+  if (session.json) {
+    session.printJson(plan);
+    return 0;
+  }
+  const { planDigest, totals, tasks, ledgerCounts } = plan;
+  const { merged, copied, aliased, ignored } = ledgerCounts;
+  session.print(
+    `plan digest ${planDigest}\n` +
+      `read ${formatSize(totals.readBytes)}, write ${formatSize(totals.outputBytes)}, ` +
+      `${tasks.length} tasks\n` +
+      `ledger: ${merged} merged, ${copied} copied, ${aliased} aliased, ${ignored} ignored\n`,
+  );
   return 0;
 }
 
