@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -43,10 +44,11 @@ function specOf(directory: string, name: string): JobSpec {
 
 const never: RunJob = () => assert.fail("the job ran");
 
-const untilStopped: RunJob = (_jobId, _spec, control) =>
-  new Promise((_, reject) => {
-    control.signal.addEventListener("abort", () => reject(control.signal.reason));
-  });
+const untilStopped: RunJob = async (_jobId, _spec, control) => {
+  control.signal.throwIfAborted();
+  const [reason] = await once(control.signal, "abort");
+  throw reason;
+};
 
 const signal = AbortSignal.timeout(20_000);
 
