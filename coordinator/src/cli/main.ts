@@ -94,6 +94,12 @@ withWorker(command("serve", "take jobs over the network and run them, whatever r
   .option("--jobs-at-once <count>", "jobs that run at the same time (default: 1)")
   .action(async (flags) => (await import("./serve.js")).serve(flags));
 
+command("dev", "run a whole cluster on this machine, for trying things")
+  .option("--workers <count>", "worker processes (default: 3)")
+  .option("--state <dir>", "where jobs are kept (default: graft-dev)")
+  .option("--listen <host:port>", "address to listen on (default: 127.0.0.1:7400)")
+  .action(async (flags) => (await import("./dev.js")).dev(flags));
+
 function clientCommand(name: string, description: string): Command {
   return withTls(command(name, description))
     .option(

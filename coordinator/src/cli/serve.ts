@@ -29,7 +29,7 @@ export function serve(flags: ServeFlags): Promise<void> {
   return runSession({ json: flags.json ?? false }, (session) => runCoordinator(session, flags));
 }
 
-async function runCoordinator(session: Session, flags: ServeFlags): Promise<number> {
+export async function runCoordinator(session: Session, flags: ServeFlags): Promise<number> {
   const { listen = ADDRESS_DEFAULT, insecure = false, jobsAtOnce = JOBS_AT_ONCE_DEFAULT } = flags;
   const log = (text: string): void => void process.stderr.write(`${text}\n`);
   const { host } = parseHostPort("--listen", listen, 0);

@@ -67,8 +67,8 @@ export interface WorkerClient {
 const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
-const CONNECT_DEADLINE_MS = 10 * SECOND_MS;
-const ANSWER_DEADLINE_MS = 5 * SECOND_MS;
+/** With the connection, where there is none yet. */
+const ANSWER_DEADLINE_MS = 10 * SECOND_MS;
 /** Facts are answered from memory. */
 const FACTS_DEADLINE_MS = 30 * SECOND_MS;
 /** Preallocation without file system support writes every byte. */
@@ -127,13 +127,6 @@ export function connectWorker(
 
   return {
     async ready() {
-      await new Promise<void>((resolve, reject) => {
-        client.waitForReady(Date.now() + CONNECT_DEADLINE_MS, (error) => {
-          const details = { worker, problem: "cannot be reached" };
-          if (error === undefined) resolve();
-          else reject(new GraftError("WORKER_LOST", details, { cause: error }));
-        });
-      });
       await unary(client.getWorker, {}, ANSWER_DEADLINE_MS, undefined);
     },
     getWorker: (control) => unary(client.getWorker, {}, FACTS_DEADLINE_MS, control),

@@ -23,6 +23,8 @@ export interface WorkerProcessOptions {
 export interface WorkerProcess extends AsyncDisposable {
   readonly workerId: string;
   readonly processId: number;
+  /** gRPC target of its socket. */
+  readonly address: string;
   /** Resolves when it serves; rejects with what it said when it does not. */
   readonly client: Promise<WorkerClient>;
   /** Resolves, with the reason, when the process is gone. */
@@ -59,6 +61,7 @@ function workerArguments(address: string, options: WorkerProcessOptions): readon
 
 class PrivateProcess implements WorkerProcess {
   readonly workerId: string;
+  readonly address: string;
   readonly client: Promise<WorkerClient>;
   readonly exited: Promise<string>;
   readonly #child: Child;
@@ -69,6 +72,7 @@ class PrivateProcess implements WorkerProcess {
 
   constructor(child: Child, directory: string, address: string, options: WorkerProcessOptions) {
     this.workerId = options.workerId;
+    this.address = address;
     this.#child = child;
     this.#directory = directory;
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
