@@ -82,6 +82,8 @@ withWorker(command("verify", "re-check every byte of a merged model against its 
 
 withWorker(command("resume", "continue interrupted work"))
   .argument("<dir>", "the --out of the interrupted submit")
+  .option("--coordinator <host:port>", "give the work to this one (or GRAFT_COORDINATOR)")
+  .option("--detach", "with --coordinator: return as soon as the job is acknowledged")
   .action(async (directory, flags) => (await import("./resume.js")).resume(directory, flags));
 
 command("clean", "remove the partial work of an interrupted submit")

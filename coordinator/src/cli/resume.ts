@@ -6,12 +6,18 @@ import { runSession, type Session } from "./session.js";
 
 export interface ResumeFlags extends WorkerFlags {
   readonly json?: boolean;
+  /** Of a coordinator that takes the work instead. */
+  readonly coordinator?: string;
+  readonly detach?: boolean;
 }
 
 export function resume(directory: string, flags: ResumeFlags): Promise<void> {
-  return runSession({ json: flags.json ?? false, output: directory }, (session) =>
-    continueMerge(session, directory, flags),
-  );
+  return runSession({ json: flags.json ?? false, output: directory }, async (session) => {
+    if (flags.coordinator || process.env.GRAFT_COORDINATOR) {
+      return (await import("../serve/client-submit.js")).resumeAt(session, directory, flags);
+    }
+    return continueMerge(session, directory, flags);
+  });
 }
 
 async function continueMerge(

@@ -2,7 +2,7 @@
 // stops the watching: the job is the coordinator's from the moment it was acknowledged.
 import { resolve } from "node:path";
 import { GraftError } from "@graft/proto";
-import { planRequest } from "../cli/merge-flags.js";
+import { planRequest, type WorkerFlags } from "../cli/merge-flags.js";
 import type { Session } from "../cli/session.js";
 import type { SubmitFlags } from "../cli/submit.js";
 import { formatSize } from "../jobs/format-size.js";
@@ -96,8 +96,9 @@ function showDryRun(session: Session, json: string): number {
 export async function resumeAt(
   session: Session,
   directory: string,
-  flags: CoordinatorFlags & { readonly detach?: boolean },
+  flags: CoordinatorFlags & WorkerFlags & { readonly detach?: boolean },
 ): Promise<number> {
+  refuseWorkerFlags(flags);
   using client = await openCoordinator(session, flags);
   const { jobId } = await client.resume(resolve(directory));
   if (session.json) session.printJson({ kind: "submitted", jobId, coordinator: client.address });
@@ -106,7 +107,7 @@ export async function resumeAt(
 }
 
 /** The bounds of workers are theirs, and which workers there are is the coordinator's to say. */
-function refuseWorkerFlags({ worker = [], memory, threads }: SubmitFlags): void {
+function refuseWorkerFlags({ worker = [], memory, threads }: WorkerFlags): void {
   const given = { "--worker": worker[0], "--memory": memory, "--threads": threads };
   for (const [flag, value] of Object.entries(given)) {
     if (value === undefined) continue;

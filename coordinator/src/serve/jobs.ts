@@ -230,10 +230,9 @@ export class Jobs implements AsyncDisposable {
       }
       job.tell(event, event.kind === "done" ? "done" : job.state);
     };
-    const either = AbortSignal.any([signal, this.stopping]);
     // Every call of a merge listens to this one signal; many at once is no leak.
-    setMaxListeners(0, either);
-    await runJob(jobId, spec, { signal: either, onEvent });
+    setMaxListeners(0, signal);
+    await runJob(jobId, spec, { signal, onEvent });
   }
 
   /** Ends a job that had published its output when it was cut off; false when it had not. */
@@ -277,7 +276,9 @@ export class Jobs implements AsyncDisposable {
 
   /** Takes no more jobs, interrupts the running ones so that they can go on, and waits for them. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stopping.abort(stopError(this.#options.name));
+    const reason = stopError(this.#options.name);
+    this.#stopping.abort(reason);
+    for (const job of this.#runs.keys()) job.running?.abort(reason);
     await Promise.all(
       [...this.#creating.values()].map((creating) => creating.catch(() => undefined)),
     );
