@@ -240,7 +240,7 @@ test("SIGTERM interrupts a job, and the next start goes on with it", async (cont
   assert.match(watched.stderr, /trying again[\s\S]*resuming: /);
 });
 
-test("workers are listed, and a drained one takes no more jobs", async (context) => {
+test("jobs run on the listed workers, which are shown and drained", async (context) => {
   const work = smallPlace(context);
   const worker = await startWorkerDaemon(context);
   const gone = "127.0.0.1:1";
@@ -252,8 +252,14 @@ test("workers are listed, and a drained one takes no more jobs", async (context)
   const list = () => runCli(["workers", "--json", "--coordinator", address]);
   const [first, second] = jsonLines(await list());
   assert.deepEqual([first?.address, first?.state], [worker.address, "serving"]);
-  assert.equal(first?.threadCount, 1);
+  assert.deepEqual([first?.threadCount, first?.runningTaskCount], [1, 0]);
   assert.deepEqual([second?.address, second?.state], [gone, "unreachable"]);
+  const [local, out] = [join(work.directory, "local"), work.out];
+  const alone = await runCli(["submit", work.recipe, "--out", local]);
+  assert.equal(alone.exitCode, 0, transcript(alone));
+  const done = await runCli(["submit", work.recipe, "--out", out, "--coordinator", address]);
+  assert.equal(done.exitCode, 0, transcript(done));
+  assert.deepEqual(hashDirectory(out), hashDirectory(local));
   const drained = await runCli(["drain", worker.address, "--coordinator", address]);
   assert.equal(drained.exitCode, 0, transcript(drained));
   assert.equal(jsonLines(await list())[0]?.state, "draining");

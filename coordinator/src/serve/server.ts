@@ -82,7 +82,8 @@ async function bind(
   try {
     return await promisify(server.bindAsync.bind(server))(listen, credentials);
   } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error);
+    const text = error instanceof Error ? error.message : String(error);
+    const problem = text.includes("EADDRINUSE") ? `${listen}: another process listens there` : text;
     throw new GraftError("FLAG", { flag: "--listen", problem }, { cause: error });
   }
 }
