@@ -101,8 +101,12 @@ describe("queue", { skip, concurrency: true }, () => {
     await using link = await server.connect();
     const queue = await openQueue({ link });
     await queue.submit(job("a"), async () => undefined);
+    // Shorter than the real 30 s, longer than the 10 s between two signs of work.
+    const manager = await jetstreamManager(link.connection);
+    const ackWait = { ack_wait: 12_000_000_000 };
+    await manager.consumers.update(STREAMS.jobs, DURABLES.coordinators, ackWait);
     const held = await nextOf(queue);
-    assert.equal(await queue.next(40_000), undefined);
+    assert.equal(await queue.next(15_000), undefined);
     await held.acknowledge();
   });
 

@@ -1,6 +1,6 @@
 // Heartbeats on a real nats-server: what arrives, that it goes on after outages, and the farewell.
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import {
   BUCKETS,
   CacheSummary,
@@ -49,48 +49,50 @@ const heard = (link: NatsLink): Promise<boolean> =>
     () => false,
   );
 
-test("a worker is heard, and removes itself when it goes", { skip }, async () => {
-  await using server = await startTestServer();
-  await using link = await server.connect();
-  await makeBucket(link);
-  {
-    await using _heartbeat = startHeartbeat({ link, workerId: ID, facts });
+describe("heartbeats", { skip, concurrency: true }, () => {
+  test("a worker is heard, and removes itself when it goes", async () => {
+    await using server = await startTestServer();
+    await using link = await server.connect();
+    await makeBucket(link);
+    {
+      await using _heartbeat = startHeartbeat({ link, workerId: ID, facts });
+      await eventually("it is heard", () => heard(link));
+    }
+    assert.equal((await last(link)).left, true);
+    assert.equal(subjectToken(ID), "host=2Eexample=3A7");
+  });
+
+  test("a worker is heard again after outages and without a bucket", async () => {
+    await using server = await startTestServer();
+    await using link = await server.connect();
+    const failures: string[] = [];
+    const onFailure = (problem: string) => failures.push(problem);
+    await using _heartbeat = startHeartbeat({ link, workerId: ID, facts, onFailure });
+    await eventually("a beat without a bucket fails", () => failures.length > 0);
+    await makeBucket(link);
     await eventually("it is heard", () => heard(link));
-  }
-  assert.equal((await last(link)).left, true);
-  assert.equal(subjectToken(ID), "host=2Eexample=3A7");
-});
+    await server.kill();
+    server.deleteStore();
+    await server.start();
+    await eventually("the bucket can be made", () =>
+      makeBucket(link).then(
+        () => true,
+        () => false,
+      ),
+    );
+    await eventually("it is heard again", () => heard(link));
+  });
 
-test("a worker is heard again after outages and without a bucket", { skip }, async () => {
-  await using server = await startTestServer();
-  await using link = await server.connect();
-  const failures: string[] = [];
-  const onFailure = (problem: string) => failures.push(problem);
-  await using _heartbeat = startHeartbeat({ link, workerId: ID, facts, onFailure });
-  await eventually("a beat without a bucket fails", () => failures.length > 0);
-  await makeBucket(link);
-  await eventually("it is heard", () => heard(link));
-  await server.kill();
-  server.deleteStore();
-  await server.start();
-  await eventually("the bucket can be made", () =>
-    makeBucket(link).then(
-      () => true,
-      () => false,
-    ),
-  );
-  await eventually("it is heard again", () => heard(link));
-});
-
-test("a long list of models is cut until the message is small", { skip }, async () => {
-  await using server = await startTestServer();
-  await using link = await server.connect();
-  await makeBucket(link);
-  const models = Array.from({ length: 20_000 }, (_, i) => `organisation/model-${i}`);
-  await using _heartbeat = startHeartbeat({ link, workerId: ID, facts: () => facts(models) });
-  await eventually("it is heard", () => heard(link));
-  const { data } = await last(link);
-  const kept = openMessage(MESSAGES.heartbeat, data)?.cache?.models ?? [];
-  assert.ok(kept.length > 1_000);
-  assert.deepEqual(kept, models.slice(0, kept.length));
+  test("a long list of models is cut until the message is small", async () => {
+    await using server = await startTestServer();
+    await using link = await server.connect();
+    await makeBucket(link);
+    const models = Array.from({ length: 20_000 }, (_, i) => `organisation/model-${i}`);
+    await using _heartbeat = startHeartbeat({ link, workerId: ID, facts: () => facts(models) });
+    await eventually("it is heard", () => heard(link));
+    const { data } = await last(link);
+    const kept = openMessage(MESSAGES.heartbeat, data)?.cache?.models ?? [];
+    assert.ok(kept.length > 1_000);
+    assert.deepEqual(kept, models.slice(0, kept.length));
+  });
 });
