@@ -32,6 +32,26 @@ test("flags and environment are taken over", () => {
   assert.equal(config.directIo, false);
 });
 
+const caches: readonly [string, Parameters<typeof readConfig>, unknown][] = [
+  ["none on a socket", [{ listen: LISTEN }, { HOME: "/srv/u" }], null],
+  ["none at any port", [{ listen: "127.0.0.1:0" }, { HOME: "/srv/u" }], null],
+  ["none without a home", [{ listen: "127.0.0.1:7000" }, {}], null],
+  [
+    "one per port in the user's cache",
+    [{ listen: "127.0.0.1:7000" }, { HOME: "/srv/u" }],
+    { directory: "/srv/u/.cache/graft/worker-7000", bytesMax: null },
+  ],
+  [
+    "one where the flag says, of the size it says",
+    [{ listen: LISTEN, cacheDir: "/data/c", cacheSize: "2GiB" }, { XDG_CACHE_HOME: "/x" }],
+    { directory: "/data/c", bytesMax: 2048 * MIB },
+  ],
+];
+
+for (const [name, args, want] of caches) {
+  test(`the cache is ${name}`, () => assert.deepEqual(readConfig(...args).cache, want));
+}
+
 const refused: readonly [string, Parameters<typeof readConfig>, ErrorCode, RegExp][] = [
   ["threads 0", [{ listen: LISTEN, threads: "0" }, {}], "FLAG", /^--threads: .*got "0"$/],
   ["threads as a word", [{ listen: LISTEN, threads: "all" }, {}], "FLAG", /got "all"$/],
@@ -47,6 +67,18 @@ const refused: readonly [string, Parameters<typeof readConfig>, ErrorCode, RegEx
     [{ listen: LISTEN }, { GRAFT_TILE_BYTES: "1500000" }],
     "FLAG",
     /^GRAFT_TILE_BYTES/,
+  ],
+  [
+    "a cache of no size",
+    [{ listen: LISTEN, cacheDir: "/c", cacheSize: "much" }, {}],
+    "FLAG",
+    /^--cache-size: expected a size like 500GiB, got "much"$/,
+  ],
+  [
+    "the size of no cache",
+    [{ listen: LISTEN, cacheSize: "5G" }, {}],
+    "FLAG",
+    /^--cache-size: needs --cache-dir too$/,
   ],
   ["an unclear switch", [{ listen: LISTEN }, { GRAFT_DIRECTIO: "off" }], "FLAG", /expected 0 or 1/],
 ];

@@ -1,7 +1,7 @@
 // The worker's configuration: read once from flags and environment, complete and frozen. Everything
 // the process may depend on is here; nothing else reads the environment.
 import { availableParallelism } from "node:os";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import {
   checkExposure,
   GraftError,
@@ -29,6 +29,14 @@ export interface WorkerConfig {
   readonly isa: string | undefined;
   readonly tileBytes: number | undefined;
   readonly directIo: boolean;
+  /** Where pieces of other workers' files are kept; null keeps none. */
+  readonly cache: CacheConfig | null;
+}
+
+export interface CacheConfig {
+  readonly directory: string;
+  /** null is a share of the file system. */
+  readonly bytesMax: number | null;
 }
 
 /** Flags as the command line gives them. */
@@ -37,6 +45,8 @@ export interface WorkerFlags extends TlsFlags {
   readonly private?: boolean | undefined;
   readonly threads?: string | undefined;
   readonly memory?: string | undefined;
+  readonly cacheDir?: string | undefined;
+  readonly cacheSize?: string | undefined;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -79,6 +89,7 @@ export function readConfig(flags: WorkerFlags, environment: Environment): Worker
     isa: environment.GRAFT_ISA || undefined,
     tileBytes: readTileBytes(environment.GRAFT_TILE_BYTES),
     directIo: readSwitch("GRAFT_DIRECTIO", environment.GRAFT_DIRECTIO, true),
+    cache: readCache(listen, flags, environment),
   });
 }
 
@@ -114,6 +125,37 @@ function readTls(
   if (tlsPaths(flags, {}) === null) return null;
   const problem = "a unix socket is guarded by its directory and has no TLS; use HOST:PORT";
   throw new GraftError("FLAG", { flag: "--tls-cert", problem });
+}
+
+/** A worker that others started on this machine sees what they see; one at a port keeps a cache. */
+function readCache(
+  listen: ListenAddress,
+  { cacheDir, cacheSize }: WorkerFlags,
+  environment: Environment,
+): CacheConfig | null {
+  const bytesMax = cacheSize === undefined ? null : parseSize("--cache-size", cacheSize);
+  if (cacheDir !== undefined && cacheDir !== "") return { directory: resolve(cacheDir), bytesMax };
+  const { XDG_CACHE_HOME, HOME } = environment;
+  const home = XDG_CACHE_HOME || (HOME ? join(HOME, ".cache") : "");
+  if (listen.kind === "unix" || listen.port === 0 || home === "") {
+    if (bytesMax === null) return null;
+    throw new GraftError("FLAG", { flag: "--cache-size", problem: "needs --cache-dir too" });
+  }
+  // Two workers of one user on one machine have two ports, and a cache has one worker.
+  return { directory: join(home, "graft", `worker-${listen.port}`), bytesMax };
+}
+
+const SIZE = /^(\d{1,15})(?:([KMGT])i?B?)?$/i;
+const UNITS = "KMGT";
+
+/** "500GiB" or bytes. */
+export function parseSize(flag: string, text: string): number {
+  const [, digits, unit] = SIZE.exec(text) ?? [];
+  const power = unit === undefined ? 0 : UNITS.indexOf(unit.toUpperCase()) + 1;
+  const bytes = Number(digits) * 1024 ** power;
+  if (Number.isSafeInteger(bytes) && bytes > 0) return bytes;
+  const problem = `expected a size like 500GiB, got ${quoted(text)}`;
+  throw new GraftError("FLAG", { flag, problem });
 }
 
 function wholeNumber(

@@ -22,6 +22,8 @@ const program = new Command("graft-worker")
   .option("--private", "guard the socket's directory and end with standard input")
   .option("--threads <count>", "threads that compute (default: one per core)")
   .option("--memory <bytes>", "bound on the memory of the process (default: 4 GiB)")
+  .option("--cache-dir <directory>", "keeps pieces of models that only other workers have")
+  .option("--cache-size <size>", "bound on it, like 500GiB (default: a fifth of the file system)")
   .showHelpAfterError()
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 

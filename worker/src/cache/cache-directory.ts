@@ -1,6 +1,6 @@
 // The cache's directory: which cached files it has, what of it is rubbish, whether its file system can
 // give parts of files back.
-import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm, stat, statfs, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { freeRange } from "@graft/native";
 import { LOG_SUFFIX } from "./cached-file.js";
@@ -12,6 +12,12 @@ const PROBE_BYTES = 64 * 1024;
 /** For this user only: weights may be under licence or not public. */
 export async function createCacheDirectory(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
+}
+
+/** What a cache may take when nobody says: never so much that it fills somebody's disk by itself. */
+export async function shareOfFileSystem(directory: string): Promise<number> {
+  const { blocks, bsize } = await statfs(directory);
+  return Math.floor((blocks * bsize) / 5);
 }
 
 /** Names of the cached files that have a log, the least recently used first. */

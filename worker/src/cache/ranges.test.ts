@@ -56,7 +56,17 @@ test("pieces cover a range and end at the grid's lines", () => {
   assert.deepEqual(splitPieces([]), []);
 });
 
-test("runs join neighbours up to a size and end at a gap", () => {
-  const pieces = ranges([0, 2], [2, 4], [4, 5], [6, 8]);
-  assert.deepEqual(groupRuns(pieces, 4), [ranges([0, 2], [2, 4]), ranges([4, 5]), ranges([6, 8])]);
+test("runs join neighbours that meet at the grid, up to a size", () => {
+  const P = PIECE_BYTES;
+  const pieces = ranges([5, P], [P, 2 * P], [2 * P, 3 * P], [3 * P, 3 * P + 9], [3 * P + 9, 4 * P]);
+  assert.deepEqual(groupRuns(pieces, 2 * P), [
+    ranges([5, P], [P, 2 * P]),
+    ranges([2 * P, 3 * P], [3 * P, 3 * P + 9]),
+    ranges([3 * P + 9, 4 * P]),
+  ]);
+  for (const run of groupRuns(pieces, 2 * P)) {
+    const whole = { start: run[0]?.start ?? 0, end: run.at(-1)?.end ?? 0 };
+    assert.deepEqual(splitPieces([whole]), run);
+  }
+  assert.deepEqual(groupRuns(ranges([0, P], [2 * P, 3 * P]), 9 * P).length, 2);
 });

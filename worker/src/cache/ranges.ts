@@ -57,13 +57,16 @@ export function splitPieces(ranges: readonly Range[]): Range[] {
   });
 }
 
-/** Joins neighbours into runs of at most `bytesMax`; the pieces must be sorted and disjoint. */
+/**
+ * Joins neighbours that meet at a line of the grid into runs of at most `bytesMax`: a run cut by
+ * splitPieces gives its pieces again. The pieces must be sorted and disjoint.
+ */
 export function groupRuns<T extends Range>(pieces: readonly T[], bytesMax: number): T[][] {
   const runs: T[][] = [];
   for (const piece of pieces) {
     const run = runs.at(-1);
     const first = run?.[0];
-    const joins = run?.at(-1)?.end === piece.start;
+    const joins = run?.at(-1)?.end === piece.start && piece.start % PIECE_BYTES === 0;
     if (run === undefined || first === undefined || !joins) runs.push([piece]);
     else if (piece.end - first.start > bytesMax) runs.push([piece]);
     else run.push(piece);

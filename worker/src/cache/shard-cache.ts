@@ -9,6 +9,7 @@ import {
   createCacheDirectory,
   listCacheFiles,
   removeRubbish,
+  shareOfFileSystem,
 } from "./cache-directory.js";
 import { acquireCacheLock } from "./cache-lock.js";
 import { fill, type PullFile } from "./fill.js";
@@ -18,7 +19,8 @@ import { createShelf, type Shelf } from "./shelf.js";
 
 export interface ShardCacheOptions {
   readonly directory: string;
-  readonly bytesMax: number;
+  /** null takes a fifth of the file system. */
+  readonly bytesMax: number | null;
   /** Milliseconds since the epoch; orders eviction across restarts and nothing else. */
   readonly wallClockMs?: (() => number) | undefined;
 }
@@ -64,8 +66,9 @@ export interface ShardCache extends AsyncDisposable {
 
 /** Creates the directory where it is missing. CACHE_IN_USE when another process has it. */
 export async function openShardCache(options: ShardCacheOptions): Promise<ShardCache> {
-  const { directory, bytesMax } = options;
+  const { directory } = options;
   await createCacheDirectory(directory);
+  const bytesMax = options.bytesMax ?? (await shareOfFileSystem(directory));
   const lock = await acquireCacheLock(directory);
   try {
     await removeRubbish(directory);
@@ -75,7 +78,7 @@ export async function openShardCache(options: ShardCacheOptions): Promise<ShardC
       shelf.files.giveBack(await shelf.files.take(name));
     const excess = shelf.usedBytes - bytesMax;
     if (excess > 0) shelf.makeRoom(excess, new Set());
-    return createCache(shelf, lock, options);
+    return createCache(shelf, lock, { ...options, bytesMax });
   } catch (error) {
     await lock[Symbol.asyncDispose]();
     throw error;
@@ -85,7 +88,7 @@ export async function openShardCache(options: ShardCacheOptions): Promise<ShardC
 function createCache(
   shelf: Shelf,
   lock: AsyncDisposable,
-  { directory, bytesMax, wallClockMs = Date.now }: ShardCacheOptions,
+  { directory, bytesMax, wallClockMs = Date.now }: ShardCacheOptions & { bytesMax: number },
 ): ShardCache {
   const admission = createAdmission({ shelf, bytesMax, directory });
   const counters = { wireBytes: 0, cacheHitBytes: 0, wrongPieceCount: 0 };

@@ -6,7 +6,6 @@ import {
   measureStorage,
   prepareFile,
   readHeader,
-  readRange,
   syncFile,
 } from "@graft/native";
 import {
@@ -14,8 +13,6 @@ import {
   type DigestFileResponse,
   type GetWorkerResponse,
   GraftError,
-  type ReadRangeRequest,
-  type ReadRangeResponse,
   type RunTasksRequest,
   type RunTasksResponse,
   type WorkerServiceServer,
@@ -24,13 +21,11 @@ import type { ServerDuplexStream } from "@grpc/grpc-js";
 import { toStatus } from "../errors.js";
 import { describeModel } from "../models/describe.js";
 import { checkDirectory, copySideFile, joinPlain } from "../output/files.js";
+import type { Weights } from "../peers/weights.js";
 import { createTaskStream, DRAINING, TASKS_AT_ONCE, type TaskStream } from "../run/stream.js";
-import { toNativeFile } from "../run/task.js";
 import { type ResponseStream, serverStream, unary } from "./adapt.js";
 
 const MIB = 1024 * 1024;
-/** With its digest below 4 MiB, the cap of a gRPC client that sets none. */
-const RANGE_PIECE_BYTES = 2 * MIB;
 const MEASURE_BYTES_MIN = BigInt(MIB);
 const MEASURE_BYTES_MAX = 16n * 1024n * BigInt(MIB);
 
@@ -42,6 +37,7 @@ export type WorkerFacts = Omit<GetWorkerResponse, "runningTaskCount" | "draining
 export interface WorkerServiceOptions {
   readonly engine: Engine;
   readonly facts: WorkerFacts;
+  readonly weights: Weights;
   /** Called once, when the first Drain arrives. */
   readonly onDrain: () => void;
 }
@@ -53,7 +49,7 @@ export interface WorkerService extends AsyncDisposable {
 }
 
 export function createWorkerService(options: WorkerServiceOptions): WorkerService {
-  const { engine, facts, onDrain } = options;
+  const { engine, facts, weights, onDrain } = options;
   const streams = new Map<TaskStream, TaskCall>();
   let draining = false;
 
@@ -88,6 +84,8 @@ export function createWorkerService(options: WorkerServiceOptions): WorkerServic
       send: (response) => call.write(response),
       nowMs: () => performance.now(),
       residentMemoryBytes: () => process.memoryUsage.rss(),
+      resolveInputs: weights.resolveInputs,
+      transfers: weights.transfers,
     });
     streams.set(stream, call);
     call.on("data", (request: RunTasksRequest) => stream.handle(request));
@@ -101,6 +99,7 @@ export function createWorkerService(options: WorkerServiceOptions): WorkerServic
     implementation: {
       ...fileMethods,
       getWorker: unary(() => ({ ...facts, draining, runningTaskCount: countTasks() })),
+      readRange: weights.serveRange,
       runTasks,
       drain: unary(async () => {
         await drain();
@@ -136,7 +135,6 @@ const fileMethods = {
     return {};
   }),
   digestFile: serverStream(digest),
-  readRange: serverStream(sendRange),
   measureStorage: unary(({ directory, sizeBytes }) => {
     checkDirectory(directory);
     if (sizeBytes >= MEASURE_BYTES_MIN && sizeBytes <= MEASURE_BYTES_MAX) {
@@ -177,21 +175,4 @@ async function digest(
   }));
   const value = { sizeBytes: result.sizeBytes, sha256: result.sha256 ?? "", spans: digests };
   await write({ message: { $case: "digests", value } });
-}
-
-async function sendRange(
-  { file, offsetBytes, lengthBytes }: ReadRangeRequest,
-  { write }: ResponseStream<ReadRangeResponse>,
-): Promise<void> {
-  const end = offsetBytes + lengthBytes;
-  if (file === undefined || offsetBytes < 0n || lengthBytes < 0n || end > file.sizeBytes) {
-    const problem = `bytes ${offsetBytes}..${end} are not inside ${file?.sizeBytes ?? 0n} bytes`;
-    throw new GraftError("FLAG", { flag: "range", problem });
-  }
-  const pinned = toNativeFile(file);
-  for (let at = offsetBytes; at < end; at += BigInt(RANGE_PIECE_BYTES)) {
-    const length = Math.min(RANGE_PIECE_BYTES, Number(end - at));
-    const { data, digest: pieceDigest } = await readRange(pinned, at, length);
-    await write({ offsetBytes: at, data, digest: pieceDigest });
-  }
 }

@@ -4,12 +4,13 @@ import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { promisify } from "node:util";
 import { createEngine, kernelVersion } from "@graft/native";
-import { WorkerServiceService } from "@graft/proto";
 import { Server } from "@grpc/grpc-js";
 import type { WorkerConfig } from "../config.js";
+import { FAST_WORKER_SERVICE } from "../peers/range-codec.js";
+import { createWeights } from "../peers/weights.js";
 import { createWorkerService } from "./handlers.js";
 import { prepareAddress } from "./listen.js";
-import { listenCredentials } from "./tls.js";
+import { listenCredentials, peerCredentials } from "./tls.js";
 import { readTlsFiles } from "./tls-files.js";
 
 /** Raised when a coordinator of another version could misread this worker. */
@@ -44,8 +45,10 @@ export async function startWorker(
   const workerId = randomUUID();
   // A private worker's only client owns its process and sees it end.
   const health = config.private ? null : await createHealth();
+  const weights = createWeights({ cache: config.cache, credentials: peerCredentials(tls) });
   const service = createWorkerService({
     engine,
+    weights,
     facts: {
       workerId,
       kernelVersion: kernelVersion(),
@@ -62,11 +65,12 @@ export async function startWorker(
     "grpc.keepalive_time_ms": KEEPALIVE_INTERVAL_MS,
     "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
   });
-  server.addService(WorkerServiceService, service.implementation);
+  server.addService(FAST_WORKER_SERVICE, service.implementation);
   health?.addToServer(server);
   const stop = async (): Promise<void> => {
     server.forceShutdown();
     await service[Symbol.asyncDispose]();
+    await weights[Symbol.asyncDispose]();
     await engine[Symbol.asyncDispose]();
     if (listen.kind === "unix") await rm(listen.path, { force: true });
   };

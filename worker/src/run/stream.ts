@@ -10,6 +10,7 @@ import {
   type TaskProgress,
 } from "@graft/proto";
 import { toErrorDetail } from "../errors.js";
+import { localInputs, type ResolveInputs } from "./inputs.js";
 import { inputDigests, nonFiniteReports, outputDigests, toNativeTask } from "./task.js";
 
 /** Enough that the engine has work while finished tasks wait for the coordinator's journal. */
@@ -27,6 +28,8 @@ export interface TaskStreamOptions {
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
   readonly residentMemoryBytes: () => number;
+  /** Where the inputs of a task are; at their paths when absent. */
+  readonly resolveInputs?: ResolveInputs | undefined;
   /** Totals of the process; zeros without a cache. */
   readonly transfers?: (() => TransferCounters) | undefined;
 }
@@ -128,14 +131,18 @@ export function createTaskStream(options: TaskStreamOptions): TaskStream {
 /** Never rejects. */
 async function runAssignment(
   assignment: TaskAssignment,
-  { engine, nowMs }: TaskStreamOptions,
+  { engine, nowMs, resolveInputs }: TaskStreamOptions,
   signal: AbortSignal,
 ): Promise<Message> {
   const { task, epoch, outputDirectory } = assignment;
   try {
     if (task === undefined) throw new GraftError("FLAG", { flag: "assign", problem: "no task" });
     const startedMs = nowMs();
-    const result = await engine.runTask(toNativeTask(task, outputDirectory), { signal });
+    const native = toNativeTask(task, outputDirectory);
+    const inputs = resolveInputs ? await resolveInputs(task, signal) : localInputs(task);
+    const result = await engine
+      .runTask({ ...native, inputs: inputs.files }, { signal })
+      .finally(inputs.release);
     const value: TaskDone = {
       taskId: task.taskId,
       epoch,

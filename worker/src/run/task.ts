@@ -1,12 +1,6 @@
 // Between the wire's task and the engine's: names become absolute paths, enums become numbers, and the
 // engine's answers per operation become digests per tensor. What does not fit together is refused here.
-import type {
-  NativeFile,
-  NativeInput,
-  NativeOperation,
-  NativeTask,
-  NativeTaskResult,
-} from "@graft/native";
+import type { NativeInput, NativeOperation, NativeTask, NativeTaskResult } from "@graft/native";
 import {
   type Dtype,
   dtypeInfo,
@@ -18,8 +12,8 @@ import {
   type OperationInput,
   type SpanDigest,
   type Task,
-  type WeightFile,
 } from "@graft/proto";
+import { toNativeFile } from "../cache/local-file.js";
 import { joinPlain } from "../output/files.js";
 
 /** FLAG when the task is not one that a planner makes. */
@@ -35,10 +29,6 @@ export function toNativeTask(task: Task, outputDirectory: string): NativeTask {
     outputs: task.outputs.map((name) => joinPlain(outputDirectory, name)),
     operations: task.operations.map(toNativeOperation),
   };
-}
-
-export function toNativeFile({ path, sizeBytes, modifiedTimeNs, inode }: WeightFile): NativeFile {
-  return { path, sizeBytes, modifiedTimeNs, inode };
 }
 
 function toNativeOperation(operation: Operation): NativeOperation {
