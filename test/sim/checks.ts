@@ -15,7 +15,6 @@ interface Attempt {
   readonly task: TaskCheck;
   readonly epoch: number;
   readonly worker: WorkerCheck;
-  readonly isCopy: boolean;
   isLive: boolean;
   /** Its memory may be in use until then. */
   heldUntilMs: number;
@@ -182,16 +181,15 @@ export class Checks {
       else worker.attempts.delete(attempt);
     }
     promise(usedBytes <= worker.memoryBytes, () => `${where}: ${usedBytes} bytes do not fit`);
-    const isCopy = task.live.length > 0;
     const heldUntilMs = Number.POSITIVE_INFINITY;
-    const attempt: Attempt = { job, task, epoch, worker, isCopy, isLive: true, heldUntilMs };
+    const attempt: Attempt = { job, task, epoch, worker, isLive: true, heldUntilMs };
     worker.credits -= 1;
     worker.attempts.add(attempt);
     task.live = [...task.live, attempt];
     task.epoch = epoch;
     job.assignedCost += task.spec.costMs;
     this.assignCount += 1;
-    if (isCopy) this.#checkCopies(job, where);
+    if (task.live.length > 1) this.#checkCopies(job, where);
     if (this.#scenario.kind === "fair") this.#checkShares(job, where);
   }
 
@@ -200,11 +198,9 @@ export class Checks {
     let costMs = 0;
     let count = 0;
     for (const { live, spec } of job.tasks.values()) {
-      for (const { isCopy } of live) {
-        if (!isCopy) continue;
-        costMs += spec.costMs;
-        count += 1;
-      }
+      if (live.length < 2) continue;
+      costMs += spec.costMs;
+      count += 1;
     }
     promise(
       count === 1 || costMs <= job.costMs / 10 + 1,

@@ -24,6 +24,7 @@ export const FLEET_DEFAULTS: FleetOptions = {
   suspectPatienceMs: 60_000,
   // Long enough for a restarted worker to be back.
   memoryPatienceMs: 30_000,
+  stopGraceMs: 15_000,
 };
 
 export type FleetEvent =

@@ -11,6 +11,8 @@ export interface JobOptions {
   readonly suspectPatienceMs: number;
   /** A task that fits no worker is given up after this long. */
   readonly memoryPatienceMs: number;
+  /** When the job cannot succeed any more, what runs has this long to end. */
+  readonly stopGraceMs: number;
 }
 
 /** Who says what the end of which attempt was. */

@@ -2,10 +2,9 @@
 // when its worker died is a suspect: it runs last and alone, so that only the task that really kills
 // workers reaches the limit.
 import { strict as assert } from "node:assert";
-import { createHeap } from "./heap.js";
+import { Backlog } from "./backlog.js";
 import type { JobOptions, TaskReport } from "./job-options.js";
 import type { Decision, ParkedTask, RevokeReason, ScheduledTask, TaskFailure } from "./protocol.js";
-import { createReadyTasks, type ReadyTasks } from "./ready-tasks.js";
 import { retryDelayMs } from "./retry.js";
 import { Stragglers } from "./stragglers.js";
 import { createRecord, refusal, type TaskRecord } from "./task-record.js";
@@ -13,6 +12,7 @@ import {
   aliveAtMs,
   type Lease,
   type LeaseOwner,
+  notePace,
   type WorkerPool,
   type WorkerState,
 } from "./workers.js";
@@ -26,9 +26,7 @@ export class JobTasks implements LeaseOwner {
   readonly #emit: (decision: Decision) => void;
   readonly #records: TaskRecord[] = [];
   readonly #indexById = new Map<string, number>();
-  readonly #ready: ReadyTasks;
-  readonly #suspects: ReadyTasks;
-  readonly #waiting = createHeap((a, b) => this.#at(a).atMs < this.#at(b).atMs);
+  readonly #backlog: Backlog;
   readonly #stragglers = new Stragglers();
   /** Tasks that were late at the last tick. */
   #late: number[] = [];
@@ -37,12 +35,10 @@ export class JobTasks implements LeaseOwner {
   /** Tasks neither committed nor parked. */
   #openCount = 0;
   #committedCount = 0;
-  #readyCount = 0;
-  #suspectCount = 0;
-  #waitingCount = 0;
   #totalCost = 0;
   #isSealed = false;
   #phase: Phase = "running";
+  #stoppingSinceMs: number | null = null;
 
   constructor(
     options: JobOptions & { readonly jobNumber: number },
@@ -53,32 +49,21 @@ export class JobTasks implements LeaseOwner {
     this.#options = options;
     this.#pool = pool;
     this.#emit = emit;
-    const lists = {
-      placeOf: (index: number) => this.#at(index).place,
-      memoryOf: (index: number) => this.#at(index).memoryBytes,
-      affinity: pool.affinity,
-    };
-    const isReady = (index: number, isSuspect: boolean): boolean => {
-      const record = this.#at(index);
-      return record.state === "ready" && record.isSuspect === isSuspect;
-    };
-    this.#ready = createReadyTasks({ ...lists, isReady: (index) => isReady(index, false) });
-    this.#suspects = createReadyTasks({ ...lists, isReady: (index) => isReady(index, true) });
+    this.#backlog = new Backlog((index) => this.#at(index), pool);
   }
 
   get isEnded(): boolean {
     return this.#phase === "ended";
   }
 
-  /** Is there anything that a worker could be given? */
   get hasOffers(): boolean {
     if (this.#phase !== "running") return false;
-    return this.#readyCount + this.#suspectCount + this.#late.length > 0;
+    return this.#backlog.readyCount + this.#late.length > 0;
   }
 
-  /** Does time alone change anything? */
+  /** Time alone changes something. */
   get needsTicks(): boolean {
-    return this.#leases.size + this.#waitingCount > 0;
+    return this.#leases.size + this.#backlog.waitingCount > 0;
   }
 
   add(tasks: readonly ScheduledTask[], nowMs: number): void {
@@ -90,13 +75,12 @@ export class JobTasks implements LeaseOwner {
       this.#indexById.set(task.id, index);
       this.#records.push(record);
       this.#totalCost += record.cost;
-      this.#readyCount += 1;
-      this.#ready.push(index);
+      this.#backlog.add(index);
     }
     this.#openCount += tasks.length;
   }
 
-  /** All tasks are there: the job ends when they have. */
+  /** All tasks are there. */
   seal(): void {
     this.#isSealed = true;
   }
@@ -108,10 +92,10 @@ export class JobTasks implements LeaseOwner {
     const freeBytes = worker.memoryBytes - worker.usedBytes;
     this.#reserveForSuspect(worker, nowMs);
     if (worker.reserved !== null) return null;
-    const index = this.#ready.take(worker.id, freeBytes, accepts);
+    const index = this.#backlog.take(worker, freeBytes, accepts);
     if (index !== null) return this.#lease(index, worker, nowMs);
-    if (worker.leases.size === 0 && this.#suspectCount > 0) {
-      const suspect = this.#suspects.take(worker.id, freeBytes, accepts);
+    if (worker.leases.size === 0 && this.#backlog.suspectCount > 0) {
+      const suspect = this.#backlog.takeSuspect(worker, freeBytes, accepts);
       if (suspect !== null) return this.#lease(suspect, worker, nowMs);
     }
     return this.#copy(worker, freeBytes, nowMs);
@@ -123,7 +107,7 @@ export class JobTasks implements LeaseOwner {
   }
 
   dropReserved(index: number): void {
-    if (this.#at(index).state === "ready") this.#suspects.push(index);
+    if (this.#at(index).state === "ready") this.#backlog.offer(index);
   }
 
   done({ taskId, epoch, workerId }: TaskReport, nowMs: number): void {
@@ -136,15 +120,17 @@ export class JobTasks implements LeaseOwner {
       return;
     }
     const elapsedMs = nowMs - lease.sinceMs;
-    lease.worker.isSlow = this.#stragglers.isLate(elapsedMs, record.cost);
-    this.#end(lease, record);
+    notePace(lease.worker, elapsedMs / record.cost);
     this.#stragglers.committed(elapsedMs, record.cost);
-    this.#setState(record, "committed");
+    this.#backlog.setState(record, "committed");
     record.committedEpoch = epoch;
     this.#openCount -= 1;
     this.#committedCount += 1;
     this.#emit({ kind: "commit", taskId, epoch });
-    for (const other of record.leases) this.#supersede(other, record, nowMs);
+    for (const other of record.leases) {
+      if (other !== lease) this.#supersede(other, record, nowMs);
+    }
+    this.#end(lease, record);
   }
 
   failed({ taskId, epoch, workerId }: TaskReport, failure: TaskFailure, nowMs: number): void {
@@ -176,7 +162,7 @@ export class JobTasks implements LeaseOwner {
   distrust(lease: Lease, nowMs: number): void {
     const record = this.#at(lease.index);
     this.#revoke(lease, record, "quarantined", nowMs);
-    if (record.leases.length === 0) this.#makeReady(record, lease.index, nowMs);
+    if (record.leases.length === 0) this.#backlog.makeReady(lease.index, nowMs);
   }
 
   reopen(taskId: string, nowMs: number): void {
@@ -185,7 +171,7 @@ export class JobTasks implements LeaseOwner {
     record.committedEpoch = null;
     this.#openCount += 1;
     this.#committedCount -= 1;
-    this.#makeReady(record, this.#indexById.get(taskId) as number, nowMs);
+    this.#backlog.makeReady(this.#indexById.get(taskId) as number, nowMs);
   }
 
   cancel(): void {
@@ -196,12 +182,8 @@ export class JobTasks implements LeaseOwner {
   }
 
   tick(nowMs: number): void {
-    for (;;) {
-      const index = this.#waiting.peek();
-      if (index === undefined || this.#at(index).atMs > nowMs) break;
-      this.#waiting.pop();
-      this.#makeReady(this.#at(index), index, nowMs);
-    }
+    this.#backlog.wake(nowMs);
+    if (this.#phase === "stopping") this.#stop(nowMs);
     if (this.#phase !== "running") return;
     this.#late = this.#stragglers.find({
       leases: this.#leases,
@@ -217,7 +199,7 @@ export class JobTasks implements LeaseOwner {
     const most = this.#pool.memoryBytesMax;
     if (most === null || this.#phase !== "running") return;
     const { memoryPatienceMs } = this.#options;
-    for (const index of [...this.#ready.heads(), ...this.#suspects.heads()]) {
+    for (const index of this.#backlog.heads()) {
       const record = this.#at(index);
       const sinceMs = Math.max(record.atMs, this.#pool.memoryChangedAtMs);
       if (record.memoryBytes <= most || nowMs - sinceMs < memoryPatienceMs) continue;
@@ -225,6 +207,17 @@ export class JobTasks implements LeaseOwner {
         `needs ${record.memoryBytes} bytes of memory, the largest worker allows ${most}; ` +
         "start one with a larger --memory";
       this.#park(record, { code: "MEMORY_TOO_SMALL", message, retryable: false });
+    }
+  }
+
+  /** What was running when the job became hopeless had its time: a resume may use what ended well. */
+  #stop(nowMs: number): void {
+    this.#stoppingSinceMs ??= nowMs;
+    if (nowMs - this.#stoppingSinceMs < this.#options.stopGraceMs) return;
+    for (const lease of this.#leases) {
+      const record = this.#at(lease.index);
+      this.#revoke(lease, record, "cancelled", nowMs);
+      if (record.leases.length === 0) this.#backlog.setState(record, "ready");
     }
   }
 
@@ -253,24 +246,26 @@ export class JobTasks implements LeaseOwner {
   }
 
   #reserveForSuspect(worker: WorkerState, nowMs: number): void {
-    if (this.#suspectCount === 0 || worker.leases.size === 0) return;
+    if (this.#backlog.suspectCount === 0 || worker.leases.size === 0) return;
     const dueMs = nowMs - this.#options.suspectPatienceMs;
     const accepts = (index: number): boolean =>
       this.#at(index).atMs <= dueMs && this.#maySend(index, worker, nowMs);
-    const index = this.#suspects.take(worker.id, worker.memoryBytes, accepts);
+    const index = this.#backlog.takeSuspect(worker, worker.memoryBytes, accepts);
     if (index !== null) worker.reserved = { owner: this, index };
   }
 
   #copy(worker: WorkerState, freeBytes: number, nowMs: number): number | null {
-    if (worker.isSlow) return null;
     const position = this.#late.findIndex((index) => {
-      const { leases, cost, memoryBytes, failedOn, state, isSuspect } = this.#at(index);
+      const { leases, cost, memoryBytes, state, isSuspect } = this.#at(index);
       const [first, second] = leases;
       if (state !== "leased" || first === undefined || second !== undefined) return false;
       if (first.worker === worker || memoryBytes > freeBytes) return false;
       if (isSuspect && worker.leases.size > 0) return false;
-      if (failedOn.includes(worker.id)) return false;
-      return this.#stragglers.mayCopy(nowMs - first.sinceMs, cost, this.#totalCost);
+      if (!this.#maySend(index, worker, nowMs)) return false;
+      const elapsedMs = nowMs - first.sinceMs;
+      // A worker that would need longer than the first has taken so far helps nobody.
+      if ((worker.paceMs ?? 0) * cost > elapsedMs) return false;
+      return this.#stragglers.mayCopy(elapsedMs, cost, this.#totalCost);
     });
     if (position === -1) return null;
     const [index] = this.#late.splice(position, 1);
@@ -287,7 +282,7 @@ export class JobTasks implements LeaseOwner {
       sinceMs: nowMs,
       revokedAtMs: null,
     };
-    this.#setState(record, "leased");
+    this.#backlog.setState(record, "leased");
     record.leases = [...record.leases, lease];
     this.#leases.add(lease);
     this.#pool.hold(lease);
@@ -313,11 +308,17 @@ export class JobTasks implements LeaseOwner {
     record.leases = record.leases.filter((one) => one !== lease);
     this.#leases.delete(lease);
     if (lease.isCopy) this.#stragglers.copyEnded(record.cost, lost);
+    const [copy] = record.leases;
+    if (copy === undefined || !copy.isCopy) return;
+    // The only attempt that is left is a copy of nothing.
+    this.#stragglers.copyEnded(record.cost, null);
+    copy.isCopy = false;
   }
 
   #supersede(lease: Lease, record: TaskRecord, nowMs: number): void {
     const elapsedMs = nowMs - lease.sinceMs;
-    if (this.#stragglers.isLate(elapsedMs, record.cost)) lease.worker.isSlow = true;
+    const paceMs = elapsedMs / record.cost;
+    if (paceMs > (lease.worker.paceMs ?? 0)) notePace(lease.worker, paceMs);
     this.#revoke(lease, record, "superseded", nowMs, { elapsedMs });
   }
 
@@ -347,37 +348,16 @@ export class JobTasks implements LeaseOwner {
       this.#park(record, failure);
       return;
     }
-    this.#setState(record, "waiting");
-    record.atMs = nowMs + delayMs;
-    this.#waiting.push(index);
+    this.#backlog.wait(index, nowMs + delayMs);
   }
 
   #park(record: TaskRecord, failure: TaskFailure): void {
-    this.#setState(record, "parked");
+    this.#backlog.setState(record, "parked");
     this.#openCount -= 1;
     const parked = { taskId: record.task.id, attempts: record.failures, failure };
     this.#parked.push(parked);
     this.#emit({ kind: "park", ...parked });
     if (!failure.retryable && this.#phase === "running") this.#phase = "stopping";
-  }
-
-  #makeReady(record: TaskRecord, index: number, nowMs: number): void {
-    this.#setState(record, "ready");
-    record.atMs = nowMs;
-    (record.isSuspect ? this.#suspects : this.#ready).push(index);
-  }
-
-  #setState(record: TaskRecord, state: TaskRecord["state"]): void {
-    this.#count(record, -1);
-    record.state = state;
-    this.#count(record, 1);
-  }
-
-  #count({ state, isSuspect }: TaskRecord, by: number): void {
-    if (state === "waiting") this.#waitingCount += by;
-    if (state !== "ready") return;
-    if (isSuspect) this.#suspectCount += by;
-    else this.#readyCount += by;
   }
 
   #tellRevoked({ index, epoch, worker }: Lease, reason: RevokeReason): void {

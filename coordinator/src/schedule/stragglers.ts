@@ -8,6 +8,8 @@ import type { Lease, WorkerState } from "./workers.js";
 const LATE_FACTOR = 1.5;
 /** And never before this: a copy of a short task costs more than it can save. */
 const LATE_MIN_MS = 500;
+/** Where nothing was done yet that it could be compared with: the last task of a resumed job. */
+const LATE_BLIND_MS = 60_000;
 /** Of the tasks that other workers have: a slow worker cannot veto with what it sits on. */
 const DONE_SHARE_MIN = 0.75;
 /** Of the job's work. One copy at a time is allowed in any case. */
@@ -45,6 +47,7 @@ export class Stragglers {
   /** Milliseconds per unit of cost of the committed attempts. */
   readonly #median = createMedian();
   #runningCost = 0;
+  #runningCount = 0;
   #wastedCost = 0;
 
   committed(elapsedMs: number, cost: number): void {
@@ -53,13 +56,12 @@ export class Stragglers {
 
   isLate(elapsedMs: number, cost: number): boolean {
     const median = this.#median.value;
-    if (median === null || elapsedMs < LATE_MIN_MS) return false;
-    return elapsedMs > LATE_FACTOR * median * cost;
+    if (median === null) return elapsedMs >= LATE_BLIND_MS;
+    return elapsedMs >= LATE_MIN_MS && elapsedMs > LATE_FACTOR * median * cost;
   }
 
   /** The tasks that are late, in plan order. Cost: linear in the running ones. */
   find({ leases, recordOf, doneCount, taskCount, nowMs }: Running): number[] {
-    if (doneCount === 0) return [];
     const held = new Map<WorkerState, number>();
     for (const { worker } of leases) held.set(worker, (held.get(worker) ?? 0) + 1);
     const late: number[] = [];
@@ -78,16 +80,18 @@ export class Stragglers {
     const budget = WASTE_SHARE_MAX * jobCost;
     const timesSpent = Math.floor(this.#wastedCost / budget);
     if (timesSpent > 0 && !this.isLate(elapsedMs / 2 ** timesSpent, cost)) return false;
-    return this.#runningCost === 0 || this.#wastedCost + this.#runningCost + cost <= budget;
+    return this.#runningCount === 0 || this.#wastedCost + this.#runningCost + cost <= budget;
   }
 
   copyStarted(cost: number): void {
     this.#runningCost += cost;
+    this.#runningCount += 1;
   }
 
   /** `lost`: the first attempt won, after the copy had run for so long. */
   copyEnded(cost: number, lost: { readonly elapsedMs: number } | null): void {
     this.#runningCost -= cost;
+    this.#runningCount -= 1;
     if (lost === null) return;
     const expectedMs = (this.#median.value ?? 0) * cost;
     this.#wastedCost += expectedMs > 0 ? cost * Math.min(1, lost.elapsedMs / expectedMs) : cost;

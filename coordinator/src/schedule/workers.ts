@@ -11,7 +11,8 @@ export interface Lease {
   readonly worker: WorkerState;
   readonly memoryBytes: number;
   readonly sinceMs: number;
-  readonly isCopy: boolean;
+  /** Another attempt of the task, which began before, counts as well. */
+  isCopy: boolean;
   /** It runs alone on its worker. */
   readonly isSuspect: boolean;
   /** When it was revoked; null while its result counts. */
@@ -42,8 +43,8 @@ export interface WorkerState {
   progressedAtMs: number;
   /** Takes no task, ever again. */
   isLeaving: boolean;
-  /** Its latest task took far longer than the others of its job. */
-  isSlow: boolean;
+  /** Milliseconds per unit of cost of its latest tasks; null before the first. */
+  paceMs: number | null;
   /** It empties itself for a task that must run alone. */
   reserved: Reservation | null;
   readonly leases: Set<Lease>;
@@ -57,6 +58,11 @@ export interface Reservation {
 /** When the worker last showed that it works on it. */
 export function aliveAtMs({ sinceMs, worker }: Lease): number {
   return Math.max(sinceMs, worker.progressedAtMs);
+}
+
+/** Notes how long an attempt took, or at least took. */
+export function notePace(worker: WorkerState, paceMs: number): void {
+  worker.paceMs = worker.paceMs === null ? paceMs : (worker.paceMs + paceMs) / 2;
 }
 
 export class WorkerPool {
@@ -94,7 +100,7 @@ export class WorkerPool {
       credits: 0,
       progressedAtMs: nowMs,
       isLeaving,
-      isSlow: false,
+      paceMs: null,
       reserved: null,
       leases: new Set(),
     });
