@@ -25,6 +25,8 @@ interface TaskCheck {
   epoch: number;
   failures: number;
   isCommitted: boolean;
+  /** An attempt ended in a way that no other can mend. */
+  isHopeless: boolean;
   live: Attempt[];
 }
 
@@ -64,7 +66,8 @@ export class Checks {
     const tasks = new Map<string, TaskCheck>();
     for (const task of spec.tasks) {
       const isCommitted = durable.has(task.id);
-      tasks.set(task.id, { spec: task, epoch: epochFloor, failures: 0, isCommitted, live: [] });
+      const fresh = { epoch: epochFloor, failures: 0, isHopeless: false, live: [] };
+      tasks.set(task.id, { spec: task, isCommitted, ...fresh });
     }
     // Shares count from when all are there.
     for (const other of this.#jobs.values()) {
@@ -104,7 +107,10 @@ export class Checks {
       case "task-failed": {
         const attempt = this.#attempt(event);
         if (attempt === undefined) return;
-        if (attempt.isLive) attempt.task.failures += 1;
+        if (attempt.isLive) {
+          attempt.task.failures += 1;
+          attempt.task.isHopeless = !event.failure.retryable;
+        }
         this.#over(attempt);
         return;
       }
@@ -171,6 +177,7 @@ export class Checks {
     promise(!worker.isLeaving, () => `${where}: the worker is leaving`);
     promise(worker.credits > 0, () => `${where}: no credit`);
     promise(!task.isCommitted, () => `${where}: committed already`);
+    promise(!task.isHopeless, () => `${where}: it cannot succeed`);
     promise(epoch > task.epoch, () => `${where}: epoch ${task.epoch} was used before`);
     promise(task.live.length < 2, () => `${where}: two attempts are running`);
     promise(!job.isCancelled, () => `${where}: the job is cancelled`);

@@ -92,9 +92,9 @@ export function scenarioOf(seed: number): Scenario {
 
 /** One worker at 1/100 speed among healthy ones; ten rounds or more, so that the tail is small. */
 function grayScenario(seed: number, draw: Draw): Scenario {
-  const workers = Array.from({ length: 3 + draw.below(6) }, (_, index) => plainWorker(index));
+  const workers = Array.from({ length: 3 + draw.below(4) }, (_, index) => plainWorker(index));
   const slow = workers.length - 1;
-  const count = slow * 2 * (12 + draw.below(8));
+  const count = slow * 2 * (10 + draw.below(4));
   const costMs = draw.between(1_000, 10_000);
   const tasks = Array.from({ length: count }, (_, index) => plainTask(`t${index}`, costMs));
   return {

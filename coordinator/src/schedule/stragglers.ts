@@ -2,7 +2,7 @@
 // says, once most others are done. Copies that lose their race are waste, and waste has a budget.
 import { createHeap } from "./heap.js";
 import type { TaskRecord } from "./task-record.js";
-import type { Lease, WorkerState } from "./workers.js";
+import type { Lease } from "./workers.js";
 
 /** A task is late after this many times the median. */
 const LATE_FACTOR = 1.5;
@@ -10,7 +10,7 @@ const LATE_FACTOR = 1.5;
 const LATE_MIN_MS = 500;
 /** Where nothing was done yet that it could be compared with: the last task of a resumed job. */
 const LATE_BLIND_MS = 60_000;
-/** Of the tasks that other workers have: a slow worker cannot veto with what it sits on. */
+/** Of the tasks that are not late themselves: slow workers cannot veto with what they sit on. */
 const DONE_SHARE_MIN = 0.75;
 /** Of the job's work. One copy at a time is allowed in any case. */
 const WASTE_SHARE_MAX = 0.1;
@@ -62,16 +62,15 @@ export class Stragglers {
 
   /** The tasks that are late, in plan order. Cost: linear in the running ones. */
   find({ leases, recordOf, doneCount, taskCount, nowMs }: Running): number[] {
-    const held = new Map<WorkerState, number>();
-    for (const { worker } of leases) held.set(worker, (held.get(worker) ?? 0) + 1);
     const late: number[] = [];
-    for (const { index, worker, sinceMs } of leases) {
+    let lateCount = 0;
+    for (const { index, sinceMs } of leases) {
       const record = recordOf(index);
-      if (record.leases.length > 1) continue;
-      const others = taskCount - (held.get(worker) ?? 0);
-      if (doneCount < DONE_SHARE_MIN * others) continue;
-      if (this.isLate(nowMs - sinceMs, record.cost)) late.push(index);
+      if (!this.isLate(nowMs - sinceMs, record.cost)) continue;
+      lateCount += 1;
+      if (record.leases.length === 1) late.push(index);
     }
+    if (doneCount < DONE_SHARE_MIN * (taskCount - lateCount)) return [];
     return late.sort((a, b) => a - b);
   }
 
