@@ -89,6 +89,7 @@ describe("static cluster", () => {
       ],
       [["--worker", "localhost:1", "--worker", "localhost:1"], /"localhost:1" is given twice/],
       [["--worker", "localhost:1", "--threads", "2"], /--threads: belongs to the worker/],
+      [["--detach"], /--detach: needs --coordinator/],
     ] as const;
     for (const [flags, message] of cases) {
       const result = await runCli(["submit", "recipe.yaml", "--out", "out", ...flags]);

@@ -1,5 +1,6 @@
 // coordinator submit: the main job. With --dry-run it plans, checks the place and the disk, and stops.
 import { resolve } from "node:path";
+import { GraftError } from "@graft/proto/errors";
 import { planRequest, type RecipeFlags, startWorkers, type WorkerFlags } from "./merge-flags.js";
 import { runSession, type Session } from "./session.js";
 
@@ -20,6 +21,10 @@ export function submit(recipePath: string, flags: SubmitFlags): Promise<void> {
   return runSession({ json, output: flags.out }, async (session) => {
     if (flags.coordinator || process.env.GRAFT_COORDINATOR) {
       return (await import("../serve/client-submit.js")).submitTo(session, recipePath, flags);
+    }
+    if (flags.detach) {
+      const problem = "needs --coordinator: a merge that runs here ends with this command";
+      throw new GraftError("FLAG", { flag: "--detach", problem });
     }
     if (flags.dryRun) return (await import("./plan.js")).showPlan(session, recipePath, flags);
     return merge(session, recipePath, flags);
