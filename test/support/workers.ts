@@ -20,15 +20,19 @@ export interface WorkerDaemonOptions {
   /** 0 takes a free one. */
   readonly port?: number;
   readonly args?: readonly string[];
+  /** A directory that looks empty to it; needs root. */
+  readonly hidden?: string;
 }
 
 /** Resolves when it serves; rejects with what it said when it does not. */
 export async function startWorkerDaemon(
   context: TestContext,
-  { env = {}, port = 0, args = [] }: WorkerDaemonOptions = {},
+  { env = {}, port = 0, args = [], hidden }: WorkerDaemonOptions = {},
 ): Promise<WorkerDaemon> {
   const flags = ["--listen", `127.0.0.1:${port}`, "--threads", "1", "--memory", `${MEMORY_BYTES}`];
-  const child = spawn(process.execPath, [WORKER, ...flags, ...args], {
+  const command = [process.execPath, WORKER, ...flags, ...args];
+  const [program = "", ...rest] = hidden === undefined ? command : without(hidden, command);
+  const child = spawn(program, rest, {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -47,6 +51,12 @@ export async function startWorkerDaemon(
     throw new Error(`graft-worker did not start: ${line}`);
   }
   return { process: child, address: greeting.listen };
+}
+
+/** The command in a mount namespace of its own, with nothing where the directory is. */
+function without(directory: string, command: readonly string[]): readonly string[] {
+  const script = 'mount -t tmpfs none "$1" && shift && exec "$@"';
+  return ["unshare", "--mount", "sh", "-c", script, "sh", directory, ...command];
 }
 
 export function workerFlags(workers: readonly WorkerDaemon[]): readonly string[] {

@@ -5,6 +5,7 @@ import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { GraftError, type WeightFile } from "@graft/proto";
 import type { WorkerClient } from "../rpc/worker-client.js";
+import type { Member } from "../rpc/workers.js";
 import { fileError } from "./durable-file.js";
 import { mapBounded } from "./map-bounded.js";
 
@@ -12,6 +13,8 @@ export interface AdmissionOptions {
   /** What the plan was made for. */
   readonly kernelVersion: string;
   readonly inputs: readonly WeightFile[];
+  /** Paths of input files to the workers that have them. */
+  readonly holders: Holders;
   readonly outputDirectory: string;
   readonly signal: AbortSignal;
 }
@@ -23,20 +26,74 @@ const NONCE_BYTES = 32;
 /** Why the worker can not run tasks of this merge, or null. Rejects when it cannot be asked. */
 export async function refusalOf(
   client: WorkerClient,
-  { kernelVersion, inputs, outputDirectory, signal }: AdmissionOptions,
+  { kernelVersion, inputs, holders, outputDirectory, signal }: AdmissionOptions,
 ): Promise<string | null> {
   const facts = await client.getWorker({ signal });
   if (facts.kernelVersion !== kernelVersion) {
     return `its kernels are of version ${facts.kernelVersion}, the plan needs ${kernelVersion}`;
   }
-  const problems = await mapBounded(inputs, FILES_AT_ONCE, (file) =>
-    problemOf(client.probeFile(file, { signal })),
-  );
-  const unseen = problems.find((problem) => problem !== null);
-  if (unseen !== undefined) return unseen;
+  const problems = await problemsOf(client, inputs, signal);
+  for (const [path, problem] of problems) {
+    if (!facts.caches) return `${problem} (it could pull the file, with --cache-dir)`;
+    if ((holders.get(path) ?? []).length === 0) return `${problem}, nor on any other worker`;
+  }
   return (await seesDirectory(client, outputDirectory, signal))
     ? null
     : `does not see the output directory ${outputDirectory}`;
+}
+
+export type Holders = ReadonlyMap<string, readonly string[]>;
+
+export interface SurveyOptions {
+  readonly members: readonly Member[];
+  readonly inputs: readonly WeightFile[];
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Which workers have which input files, of those that answer now; only files that some of them lack
+ * are told. Costs one round trip per file and worker.
+ */
+export async function surveyHolders(options: SurveyOptions): Promise<Holders> {
+  const { members, inputs, signal } = options;
+  const seen = await Promise.all(
+    members.map(async (member) => {
+      try {
+        return await problemsOf(await member.answering(), inputs, signal);
+      } catch {
+        signal.throwIfAborted();
+        // It is asked again when it wants to take part.
+        return null;
+      }
+    }),
+  );
+  const holders = new Map<string, readonly string[]>();
+  for (const { path } of inputs) {
+    const having = members.filter((_, index) => seen[index]?.has(path) === false);
+    if (having.length < members.length)
+      holders.set(
+        path,
+        having.map(({ name }) => name),
+      );
+  }
+  return holders;
+}
+
+/** What is wrong with input files on a worker, by path. */
+async function problemsOf(
+  client: WorkerClient,
+  inputs: readonly WeightFile[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, string>> {
+  const problems = await mapBounded(inputs, FILES_AT_ONCE, (file) =>
+    problemOf(client.probeFile(file, { signal })),
+  );
+  return new Map(
+    inputs.flatMap(({ path }, index) => {
+      const problem = problems[index] ?? null;
+      return problem === null ? [] : [[path, problem] as const];
+    }),
+  );
 }
 
 /** A file with a secret of this moment in it, which the worker must find. */

@@ -52,13 +52,16 @@ async function describeModel(
 ): Promise<DescribedModel> {
   const reference = mapping.get(text) ?? text;
   try {
-    return await worker.use(async (client) => {
-      const answers = client.describeModel(
-        { reference, searchDirectories: [...searchDirectories] },
-        { signal },
-      );
-      return collect(text, labels.get(text) ?? text, answers);
-    });
+    return await worker.use(
+      async (client) => {
+        const answers = client.describeModel(
+          { reference, searchDirectories: [...searchDirectories] },
+          { signal },
+        );
+        return collect(text, labels.get(text) ?? text, answers);
+      },
+      ["MODEL_NOT_FOUND"],
+    );
   } catch (error) {
     const isHub = !mapping.has(text) && looksLikeHub(text);
     if (isHub && error instanceof GraftError && error.code === "MODEL_NOT_FOUND") {

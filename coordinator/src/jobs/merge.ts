@@ -1,12 +1,12 @@
 // A merge from recipe to published checkpoint: the one sequence behind submit and resume. Each step is
 // a module of its own; this file is their order, and what is undone when one of them fails.
 import { resolve } from "node:path";
-import { GraftError as Failure, type GraftError, type Task } from "@graft/proto";
+import { GraftError as Failure, type GraftError, type Task, type WeightFile } from "@graft/proto";
 import type { OutputFile } from "../plan/types.js";
 import { abortError } from "../rpc/call-error.js";
 import type { WorkerClient } from "../rpc/worker-client.js";
 import type { Workers } from "../rpc/workers.js";
-import { refusalOf } from "./admission.js";
+import { type Holders, refusalOf, surveyHolders } from "./admission.js";
 import type { OnEvent, Stage } from "./events.js";
 import { mapBounded } from "./map-bounded.js";
 import { type OpenJob, openJob } from "./open-job.js";
@@ -129,6 +129,7 @@ class MergeRun {
   readonly #files: OutputFilesOptions;
   #counters: TaskCounters = NOTHING_MOVED;
   #skippedCount = 0;
+  #holders: Holders = new Map();
   #storage: StorageSpeed | null = null;
 
   constructor(run: MergeRunOptions) {
@@ -241,9 +242,14 @@ class MergeRun {
     const sum = (bytes: (task: Task) => bigint): number =>
       tasks.reduce((total, task) => total + Number(bytes(task)), 0);
     const totalBytes = sum(({ readBytes, writeBytes }) => readBytes + writeBytes);
+    const { members } = worker;
+    if (members.some(({ isPrivate }) => !isPrivate)) {
+      this.#holders = await surveyHolders({ members, signal, inputs: inputFiles(tasks) });
+    }
     const counters = await runTasks({
       ...{ tasks, worker, signal, journal: job.journal, results: this.#results },
       admit: ({ client }, until) => this.#refusalOf(client, until),
+      holders: this.#holders,
       outputDirectory: paths.partial,
       epochFloor: job.history.epochMax,
       leaseTtlMs: this.#run.options.leaseTtlMs,
@@ -262,12 +268,10 @@ class MergeRun {
 
   #refusalOf(client: WorkerClient, signal: AbortSignal): Promise<string | null> {
     const { merge, paths } = this.#run;
-    const inputs = new Map(
-      merge.plan.tasks.flatMap((task) => task.inputs.map((file) => [file.path, file] as const)),
-    );
     return refusalOf(client, {
       ...{ signal, kernelVersion: merge.kernelVersion },
-      inputs: [...inputs.values()],
+      inputs: inputFiles(merge.plan.tasks),
+      holders: this.#holders,
       outputDirectory: paths.partial,
     });
   }
@@ -370,6 +374,12 @@ class MergeRun {
       notes: plan.notes,
     };
   }
+}
+
+/** Each once. */
+function inputFiles(tasks: readonly Task[]): readonly WeightFile[] {
+  const files = tasks.flatMap(({ inputs }) => inputs.map((file) => [file.path, file] as const));
+  return [...new Map(files).values()];
 }
 
 function addCounters(a: TaskCounters, b: TaskCounters): TaskCounters {

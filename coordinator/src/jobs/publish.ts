@@ -91,7 +91,10 @@ async function copySideFiles(options: CompleteOptions): Promise<readonly Manifes
   const { donor, sideFiles } = merge.plan;
   return mapBounded(sideFiles, COPIES_AT_ONCE, async (name) => {
     const request = { sourceDirectory: donor.directory, name, outputDirectory: paths.partial };
-    const copy = await worker.use((client) => client.copySideFile(request, { signal }));
+    const copy = await worker.use(
+      (client) => client.copySideFile(request, { signal }),
+      ["MODEL_NOT_FOUND", "INPUT_CHANGED"],
+    );
     return { name, size: Number(copy.sizeBytes), sha256: copy.sha256 };
   });
 }

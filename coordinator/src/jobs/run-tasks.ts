@@ -6,6 +6,7 @@ import { abortError } from "../rpc/call-error.js";
 import type { Workers } from "../rpc/workers.js";
 import type { Decision, ParkedTask, ScheduleEvent, TaskFailure } from "../schedule/protocol.js";
 import { createScheduler, type Scheduler } from "../schedule/scheduler.js";
+import type { Holders } from "./admission.js";
 import type { Journal } from "./journal.js";
 import { type MemberMessage, MemberRun, type MemberRunOptions } from "./member-run.js";
 import { compareResults, type Results } from "./results.js";
@@ -27,6 +28,8 @@ export interface RunTasksOptions {
   readonly worker: Workers;
   /** Why a worker that is not our own gets no task, or null. */
   readonly admit: MemberRunOptions["admit"];
+  /** Where workers that lack an input file can pull it from; only files that some lack. */
+  readonly holders: Holders;
   readonly outputDirectory: string;
   readonly journal: Journal;
   /** Filled with the results of the tasks. */
@@ -289,7 +292,9 @@ class TaskRun {
           const bytes = Number(task.readBytes + task.writeBytes);
           const { workerId, epoch } = decision;
           this.#running.set(task.taskId, { bytes, workerId });
-          this.#byWorkerId.get(workerId)?.assign(task, epoch, this.#options.outputDirectory);
+          const { holders, outputDirectory } = this.#options;
+          const run = this.#byWorkerId.get(workerId);
+          run?.assign(withHolders(task, holders), epoch, outputDirectory);
         }
         return;
       }
@@ -351,6 +356,17 @@ class TaskRun {
       problem: final.failure.message,
     });
   }
+}
+
+function withHolders(task: Task, holders: Holders): Task {
+  if (!task.inputs.some(({ path }) => holders.has(path))) return task;
+  const inputs = task.inputs.map((file) => {
+    const names = holders.get(file.path);
+    return names === undefined
+      ? file
+      : { ...file, source: { holders: [...names], contentDigest: "" } };
+  });
+  return { ...task, inputs };
 }
 
 const unnamed = new GraftError("INTERNAL", { problem: "a task failed without saying why" });

@@ -56,6 +56,10 @@ class SupervisedWorker implements PrivateWorker, Member {
     return this.current();
   }
 
+  async answering(): Promise<WorkerClient> {
+    return (await this.current()).client;
+  }
+
   async connect(): Promise<Connection> {
     const process = await this.current();
     const { workerId } = process;

@@ -29,18 +29,19 @@ export function createRemoteWorkers(options: RemoteWorkersOptions): RemoteWorker
   let preferred = 0;
   return {
     members,
-    async use(call) {
+    async use(call, elsewhere = []) {
       const attemptsMax = Math.max(ATTEMPTS_MIN, members.length);
       const first = preferred;
       for (let attempt = 0; ; attempt += 1) {
         const index = (first + attempt) % members.length;
         try {
-          const answer = await call(await (members[index] as RemoteMember).ready());
+          const answer = await call(await (members[index] as RemoteMember).answering());
           preferred = index;
           return answer;
         } catch (error) {
           const failure = GraftError.from(error);
-          if (failure.code !== "WORKER_LOST" || attempt + 1 >= attemptsMax) throw failure;
+          const mayHelp = failure.code === "WORKER_LOST" || elsewhere.includes(failure.code);
+          if (!mayHelp || attempt + 1 >= attemptsMax) throw failure;
         }
       }
     },
@@ -61,7 +62,7 @@ class RemoteMember implements Member {
     this.#credentials = credentials;
   }
 
-  async ready(): Promise<WorkerClient> {
+  async answering(): Promise<WorkerClient> {
     this.#client ??= connectWorker(this.name, this.name, this.#credentials);
     const client = this.#client;
     try {
@@ -77,7 +78,7 @@ class RemoteMember implements Member {
     const startMs = performance.now();
     for (let delayMs = RETRY_FIRST_MS; ; delayMs = Math.min(2 * delayMs, RETRY_MAX_MS)) {
       try {
-        const client = await this.ready();
+        const client = await this.answering();
         signal.throwIfAborted();
         return { workerId: this.name, client, drop: async () => this.#drop(client) };
       } catch (error) {

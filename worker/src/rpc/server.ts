@@ -56,6 +56,7 @@ export async function startWorker(
       isa: engine.isa,
       threadCount,
       memoryLimitBytes: BigInt(config.memoryBytes),
+      caches: config.cache !== null,
     },
     onDrain: () => health?.set("NOT_SERVING"),
   });

@@ -51,6 +51,8 @@ export interface GetWorkerResponse {
   runningTaskCount: number;
   /** Takes no more tasks. */
   draining: boolean;
+  /** Pulls pieces of files that only other workers have, and keeps them. */
+  caches: boolean;
 }
 
 export interface DescribeModelRequest {
@@ -300,6 +302,7 @@ function createBaseGetWorkerResponse(): GetWorkerResponse {
     memoryLimitBytes: 0n,
     runningTaskCount: 0,
     draining: false,
+    caches: false,
   };
 }
 
@@ -331,6 +334,9 @@ export const GetWorkerResponse: MessageFns<GetWorkerResponse> = {
     }
     if (message.draining !== false) {
       writer.uint32(64).bool(message.draining);
+    }
+    if (message.caches !== false) {
+      writer.uint32(72).bool(message.caches);
     }
     return writer;
   },
@@ -412,6 +418,14 @@ export const GetWorkerResponse: MessageFns<GetWorkerResponse> = {
             message.draining = reader.bool();
             continue;
           }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.caches = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -458,6 +472,7 @@ export const GetWorkerResponse: MessageFns<GetWorkerResponse> = {
         ? globalThis.Number(object.running_task_count)
         : 0,
       draining: isSet(object.draining) ? globalThis.Boolean(object.draining) : false,
+      caches: isSet(object.caches) ? globalThis.Boolean(object.caches) : false,
     };
   },
 
@@ -487,6 +502,9 @@ export const GetWorkerResponse: MessageFns<GetWorkerResponse> = {
     if (message.draining !== false) {
       obj.draining = message.draining;
     }
+    if (message.caches !== false) {
+      obj.caches = message.caches;
+    }
     return obj;
   },
 
@@ -505,6 +523,7 @@ export const GetWorkerResponse: MessageFns<GetWorkerResponse> = {
       : 0n;
     message.runningTaskCount = object.runningTaskCount ?? 0;
     message.draining = object.draining ?? false;
+    message.caches = object.caches ?? false;
     return message;
   },
 };
