@@ -24,11 +24,18 @@ const program = new Command("graft-worker")
   .option("--memory <bytes>", "bound on the memory of the process (default: 4 GiB)")
   .option("--cache-dir <directory>", "keeps pieces of models that only other workers have")
   .option("--cache-size <size>", "bound on it, like 500GiB (default: a fifth of the file system)")
+  .addHelpText("after", "\nSee also: graft-worker cache --help")
   .showHelpAfterError()
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
-program.parse();
-await serve(program.opts<WorkerFlags>());
+if (process.argv[2] === "cache") {
+  // Loaded only here: a worker that starts should not wait for it.
+  const { cacheProgram } = await import("./cli-cache.js");
+  await cacheProgram().parseAsync(process.argv.slice(3), { from: "user" });
+} else {
+  program.parse();
+  await serve(program.opts<WorkerFlags>());
+}
 
 async function serve(flags: WorkerFlags): Promise<void> {
   let config: WorkerConfig;

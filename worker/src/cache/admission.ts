@@ -44,11 +44,6 @@ export function createAdmission({ shelf, bytesMax, directory }: AdmissionOptions
   const queue: Request[] = [];
   let admittedCount = 0;
 
-  const tooSmall = (demands: readonly Demand[]): GraftError => {
-    const needed = demands.reduce((sum, { ranges }) => sum + totalBytes(ranges), 0);
-    const details = { given: inMiB(bytesMax), needed: inMiB(needed) };
-    return new GraftError("CACHE_TOO_SMALL", { path: directory, ...details });
-  };
   const take = (demands: readonly Demand[]): Admitted | undefined => {
     const taken = takePieces(shelf, bytesMax, demands);
     if (taken === undefined) return undefined;
@@ -69,7 +64,8 @@ export function createAdmission({ shelf, bytesMax, directory }: AdmissionOptions
       if (admitted === undefined && admittedCount > 0) return;
       queue.shift();
       // With nobody else in the way it will never fit.
-      if (admitted === undefined) first.reject(tooSmall(first.demands));
+      if (admitted === undefined)
+        first.reject(tooSmall(directory, bytesMax, demandedBytes(first.demands)));
       else first.resolve(admitted);
     }
   };
@@ -118,8 +114,7 @@ function takePieces(
     piece.leaseCount += 1;
     piece.lastUsed = shelf.nextUse();
   }
-  const demandedBytes = totalBytes(demands.flatMap(({ ranges }) => ranges));
-  return { pieces, hitBytes: demandedBytes - neededBytes };
+  return { pieces, hitBytes: demandedBytes(demands) - neededBytes };
 }
 
 /** Room that was reserved and never filled is free again. */
@@ -134,6 +129,15 @@ function dropPieces(demands: readonly Demand[], pieces: readonly (readonly Piece
 
 function reserved({ start, end }: Range): Piece {
   return { start, end, state: "absent", digest: "", lastUsed: 0, ...UNUSED };
+}
+
+function demandedBytes(demands: readonly Demand[]): number {
+  return totalBytes(demands.flatMap(({ ranges }) => ranges));
+}
+
+export function tooSmall(directory: string, bytesMax: number, neededBytes: number): GraftError {
+  const details = { given: inMiB(bytesMax), needed: inMiB(neededBytes) };
+  return new GraftError("CACHE_TOO_SMALL", { path: directory, ...details });
 }
 
 function inMiB(bytes: number): string {

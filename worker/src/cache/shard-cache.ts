@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import type { NativeFile } from "@graft/native";
 import type { WeightFile } from "@graft/proto";
-import { createAdmission, type Demand } from "./admission.js";
+import { createAdmission, type Demand, tooSmall } from "./admission.js";
 import {
   canFreeRanges,
   createCacheDirectory,
@@ -61,6 +61,8 @@ export interface ShardCache extends AsyncDisposable {
    * while other leases hold it. CACHE_TOO_SMALL, or what `pull` rejects with.
    */
   lease(needs: readonly Need[], options: LeaseOptions): Promise<Lease>;
+  /** Throws CACHE_TOO_SMALL when so many bytes can never be here at once. */
+  requireRoom(bytes: number): void;
   counters(): CacheCounters;
 }
 
@@ -136,6 +138,9 @@ function createCache(
         release();
         throw error;
       }
+    },
+    requireRoom: (bytes) => {
+      if (bytes > bytesMax) throw tooSmall(directory, bytesMax, bytes);
     },
     counters: () => ({ ...counters, evictedBytes: shelf.evictedBytes }),
     [Symbol.asyncDispose]: () => {

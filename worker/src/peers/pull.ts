@@ -1,6 +1,7 @@
 // Brings pieces of a weight file from workers that have it. Pulled, never pushed: who needs bytes knows
 // which are missing, so a stream that breaks goes on where the last good piece ended, with the same
 // holder or another one.
+import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { GraftError, type WeightFile } from "@graft/proto";
 import type { ChannelCredentials } from "@grpc/grpc-js";
@@ -56,6 +57,8 @@ export function createPeers({ credentials, silenceMs = SILENCE_MS }: PeersOption
   const pull: PullFile = async (file, pieces, accept, signal) => {
     const failed = new AbortController();
     const either = AbortSignal.any([signal, failed.signal]);
+    // Every run that waits for its turn listens to it.
+    setMaxListeners(0, either);
     const context = { file, accept, signal: either, silenceMs, channels, countersOf };
     const runs = groupRuns(pieces, RUN_BYTES_MAX).map((run) =>
       limit(() => pullRun(run, context), either).catch((error: unknown) => failed.abort(error)),
