@@ -145,6 +145,39 @@ describe("queue", { skip, concurrency: true }, () => {
     assert.equal(recorded, false);
   });
 
+  test("taking one job out of the queue leaves the others in it", async () => {
+    await using server = await startTestServer();
+    await using link = await server.connect();
+    const queue = await openQueue({ link });
+    for (const id of ["a", "b", "c"]) await queue.submit(job(id), async () => undefined);
+    await queue.forget("b");
+    await queue.forget("unknown");
+    for (const id of ["a", "c"]) {
+      const delivery = await nextOf(queue);
+      assert.equal(jobIdOf(delivery.job), id);
+      await delivery.acknowledge();
+    }
+    assert.equal(await stored(link), 0);
+  });
+
+  test("jobs that NATS gave up unheard are delivered again after a while", async () => {
+    await using server = await startTestServer();
+    await using link = await server.connect();
+    const queue = await openQueue({ link });
+    await queue.submit(job("a"), async () => undefined);
+    const manager = await jetstreamManager(link.connection);
+    const once = { max_deliver: 1, ack_wait: 300_000_000 };
+    await manager.consumers.update(STREAMS.jobs, DURABLES.coordinators, once);
+    (await nextOf(queue)).giveBack(0);
+    let again: Delivery | undefined;
+    await eventually("delivered again", async () => {
+      again = await queue.next(1_000);
+      return again !== undefined;
+    });
+    await again?.acknowledge();
+    assert.equal(await stored(link), 0);
+  });
+
   test("a deleted store is made again and takes jobs again", async () => {
     await using server = await startTestServer();
     await using link = await server.connect();

@@ -11,6 +11,7 @@ import { connectNats, type NatsLink } from "./connection.js";
 
 export interface TestServer extends AsyncDisposable {
   readonly port: number;
+  readonly storeDirectory: string;
   readonly settings: NatsSettings;
   connect(name?: string): Promise<NatsLink>;
   /** kill -9, as a power cut would. */
@@ -66,6 +67,7 @@ export async function startTestServer({
   let child: ChildProcess | undefined;
   const server: TestServer = {
     port,
+    storeDirectory: store,
     settings,
     connect: (name = "test") => connectNats(settings, { name }),
     async start() {
