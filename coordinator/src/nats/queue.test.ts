@@ -96,6 +96,16 @@ describe("queue", { skip, concurrency: true }, () => {
     await again.acknowledge();
   });
 
+  test("a job given back for six seconds is not delivered in five", async () => {
+    await using server = await startTestServer();
+    await using link = await server.connect();
+    const queue = await openQueue({ link });
+    await queue.submit(job("a"), async () => undefined);
+    (await nextOf(queue)).giveBack(6_000);
+    for (let i = 0; i < 5; i += 1) assert.equal(await queue.next(1_000), undefined);
+    await (await nextOf(queue)).acknowledge();
+  });
+
   test("a held job is not delivered to others after the time to acknowledge", async () => {
     await using server = await startTestServer();
     await using link = await server.connect();

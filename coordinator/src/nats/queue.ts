@@ -15,15 +15,10 @@ import {
   SUBJECTS,
   sealMessage,
 } from "@graft/proto";
-import {
-  type ConsumerInfo,
-  type JetStreamManager,
-  type JsMsg,
-  jetstream,
-  type StoredMsg,
-} from "@nats-io/jetstream";
+import { type JetStreamManager, type JsMsg, jetstream, type StoredMsg } from "@nats-io/jetstream";
 import type { NatsLink } from "./connection.js";
 import type { OnIgnored } from "./membership.js";
+import { createReviver, type Reviver } from "./revive.js";
 import { ensureStreams, natsFailure, openManager, WORKING_INTERVAL_MS } from "./streams.js";
 
 export interface Delivery {
@@ -65,8 +60,6 @@ export interface QueueOptions {
 
 const REQUEST_TIMEOUT_MS = 2_000;
 const PUBLISH_ATTEMPT_COUNT = 3;
-/** Idle looks in a row that saw jobs which are not delivered; one may just have come between. */
-const STUCK_COUNT = 3;
 
 /** Makes the streams. */
 export async function openQueue(options: QueueOptions): Promise<JobQueue> {
@@ -79,12 +72,13 @@ class StreamQueue implements JobQueue {
   readonly #link: NatsLink;
   readonly #replicas: number;
   readonly #onIgnored: OnIgnored | undefined;
-  #stuckCount = 0;
+  readonly #reviver: Reviver;
 
   constructor({ link, replicas = 1, onIgnored }: QueueOptions) {
     this.#link = link;
     this.#replicas = replicas;
     this.#onIgnored = onIgnored;
+    this.#reviver = createReviver(link, replicas);
   }
 
   async ensure(): Promise<void> {
@@ -116,10 +110,11 @@ class StreamQueue implements JobQueue {
       const consumer = await client.consumers.get(STREAMS.jobs, DURABLES.coordinators);
       const message = await consumer.next({ expires: waitMs });
       if (message === null) {
-        await this.#reviveStuck(await consumer.info());
+        const revived = await this.#reviver.idle(await consumer.info());
+        if (revived) this.#onIgnored?.(SUBJECTS.jobs, "jobs were stuck and are delivered anew");
         return undefined;
       }
-      this.#stuckCount = 0;
+      this.#reviver.delivered();
       const job = openJob(message.subject, message.data);
       if (job !== undefined) return new HeldMessage(message, job);
       this.#onIgnored?.(message.subject, "damaged, or another job's");
@@ -178,25 +173,6 @@ class StreamQueue implements JobQueue {
 
   async #lastMessage(manager: JetStreamManager, jobId: string): Promise<StoredMsg | null> {
     return await manager.streams.getMessage(STREAMS.jobs, { last_by_subj: jobSubject(jobId) });
-  }
-
-  /**
-   * A durable can pass messages by for good: after damage to the store, or when they were delivered too
-   * often and nobody heard of it. With nothing in flight, a new durable delivers all that is there.
-   */
-  async #reviveStuck({ num_pending, num_ack_pending }: ConsumerInfo): Promise<void> {
-    const manager = await openManager(this.#link);
-    const idle = num_pending === 0 && num_ack_pending === 0;
-    const { state } = await manager.streams.info(STREAMS.jobs);
-    this.#stuckCount = idle && state.messages > 0 ? this.#stuckCount + 1 : 0;
-    if (this.#stuckCount < STUCK_COUNT) return;
-    this.#stuckCount = 0;
-    this.#onIgnored?.(
-      SUBJECTS.jobs,
-      `${state.messages} jobs were stuck; their durable is made anew`,
-    );
-    await manager.consumers.delete(STREAMS.jobs, DURABLES.coordinators);
-    await this.ensure();
   }
 
   /** Always with an identity: a publish that timed out may have been stored. */
