@@ -171,23 +171,23 @@ export class Checks {
   }
 
   #assign(job: JobCheck, { taskId, epoch, workerId }: AssignDecision, nowMs: number): void {
-    const where = `${job.spec.id}/${taskId}@${epoch} to ${workerId}`;
+    const where = (): string => `${job.spec.id}/${taskId}@${epoch} to ${workerId}`;
     const task = this.#task(job, taskId);
     const worker = this.#worker(workerId);
-    promise(!worker.isLeaving, () => `${where}: the worker is leaving`);
-    promise(worker.credits > 0, () => `${where}: no credit`);
-    promise(!task.isCommitted, () => `${where}: committed already`);
-    promise(!task.isHopeless, () => `${where}: it cannot succeed`);
-    promise(epoch > task.epoch, () => `${where}: epoch ${task.epoch} was used before`);
-    promise(task.live.length < 2, () => `${where}: two attempts are running`);
-    promise(!job.isCancelled, () => `${where}: the job is cancelled`);
+    promise(!worker.isLeaving, () => `${where()}: the worker is leaving`);
+    promise(worker.credits > 0, () => `${where()}: no credit`);
+    promise(!task.isCommitted, () => `${where()}: committed already`);
+    promise(!task.isHopeless, () => `${where()}: it cannot succeed`);
+    promise(epoch > task.epoch, () => `${where()}: epoch ${task.epoch} was used before`);
+    promise(task.live.length < 2, () => `${where()}: two attempts are running`);
+    promise(!job.isCancelled, () => `${where()}: the job is cancelled`);
     let usedBytes = task.spec.memoryBytes;
     for (const attempt of worker.attempts) {
-      promise(attempt.task !== task || !attempt.isLive, () => `${where}: runs there already`);
+      promise(attempt.task !== task || !attempt.isLive, () => `${where()}: runs there already`);
       if (attempt.heldUntilMs > nowMs) usedBytes += attempt.task.spec.memoryBytes;
       else worker.attempts.delete(attempt);
     }
-    promise(usedBytes <= worker.memoryBytes, () => `${where}: ${usedBytes} bytes do not fit`);
+    promise(usedBytes <= worker.memoryBytes, () => `${where()}: ${usedBytes} bytes do not fit`);
     const heldUntilMs = Number.POSITIVE_INFINITY;
     const attempt: Attempt = { job, task, epoch, worker, isLive: true, heldUntilMs };
     worker.credits -= 1;
@@ -201,7 +201,7 @@ export class Checks {
   }
 
   /** Copies in flight stay within a tenth of the job, or there is just one. */
-  #checkCopies(job: JobCheck, where: string): void {
+  #checkCopies(job: JobCheck, where: () => string): void {
     let costMs = 0;
     let count = 0;
     for (const { live, spec } of job.tasks.values()) {
@@ -211,12 +211,12 @@ export class Checks {
     }
     promise(
       count === 1 || costMs <= job.costMs / 10 + 1,
-      () => `${where}: ${count} copies at once`,
+      () => `${where()}: ${count} copies at once`,
     );
   }
 
   /** While two jobs have tasks to give, their shares go by weight and the higher priority goes first. */
-  #checkShares(job: JobCheck, where: string): void {
+  #checkShares(job: JobCheck, where: () => string): void {
     for (const other of this.#jobs.values()) {
       if (other === job || other.isEnded) continue;
       let untouched = 0;
@@ -225,20 +225,23 @@ export class Checks {
       }
       if (untouched === 0) continue;
       const { spec } = job;
-      promise(other.spec.priority <= spec.priority, () => `${where}: ${other.spec.id} goes first`);
+      promise(
+        other.spec.priority <= spec.priority,
+        () => `${where()}: ${other.spec.id} goes first`,
+      );
       if (other.spec.priority !== spec.priority) continue;
       const ahead = job.assignedCost / spec.weight - other.assignedCost / other.spec.weight;
-      promise(ahead <= 2 * 2_000, () => `${where}: ${ahead} ms ahead of ${other.spec.id}`);
+      promise(ahead <= 2 * 2_000, () => `${where()}: ${ahead} ms ahead of ${other.spec.id}`);
     }
   }
 
   #revoke(job: JobCheck, decision: Extract<Decision, { kind: "revoke" }>, nowMs: number): void {
     const { taskId, epoch, workerId, reason } = decision;
-    const where = `${job.spec.id}/${taskId}@${epoch} of ${workerId}`;
+    const where = (): string => `${job.spec.id}/${taskId}@${epoch} of ${workerId}`;
     const task = this.#task(job, taskId);
     const attempt = task.live.find((one) => one.epoch === epoch);
-    promise(attempt !== undefined, () => `${where} is revoked and was not live`);
-    promise(attempt.worker.id === workerId, () => `${where} is another worker's`);
+    promise(attempt !== undefined, () => `${where()} is revoked and was not live`);
+    promise(attempt.worker.id === workerId, () => `${where()} is another worker's`);
     // A cancelled job waits for the ends of its attempts.
     if (reason === "cancelled" && job.isCancelled) return;
     if (reason === "expired") task.failures += 1;
@@ -249,31 +252,31 @@ export class Checks {
 
   #commit(job: JobCheck, decision: Extract<Decision, { kind: "commit" }>, event: FleetEvent): void {
     const { taskId, epoch } = decision;
-    const where = `${job.spec.id}/${taskId}@${epoch}`;
+    const where = (): string => `${job.spec.id}/${taskId}@${epoch}`;
     const task = this.#task(job, taskId);
-    promise(!task.isCommitted, () => `${where} is committed twice`);
+    promise(!task.isCommitted, () => `${where()} is committed twice`);
     promise(
       event.kind === "task-done" && event.taskId === taskId && event.epoch === epoch,
-      () => `${where} is committed without its result`,
+      () => `${where()} is committed without its result`,
     );
     const attempt = this.#attempt(event);
-    promise(attempt?.isLive === true, () => `${where} is committed with a stale epoch`);
+    promise(attempt?.isLive === true, () => `${where()} is committed with a stale epoch`);
     task.isCommitted = true;
     this.#over(attempt);
   }
 
   #park(job: JobCheck, taskId: string, attempts: number): void {
     const task = this.#task(job, taskId);
-    const where = `${job.spec.id}/${taskId}`;
+    const where = (): string => `${job.spec.id}/${taskId}`;
     promise(
       attempts === task.failures,
-      () => `${where} parked after ${attempts}, not ${task.failures}`,
+      () => `${where()} parked after ${attempts}, not ${task.failures}`,
     );
     const isUnfit = [...this.#workers.values()].every(
       ({ isLeaving, memoryBytes }) => isLeaving || memoryBytes < task.spec.memoryBytes,
     );
     const isDue = attempts >= this.#scenario.attemptsMax;
-    promise(isDue || isUnfit || task.spec.nature === "fatal", () => `${where} parked too early`);
+    promise(isDue || isUnfit || task.spec.nature === "fatal", () => `${where()} parked too early`);
     job.parkedCount += 1;
   }
 

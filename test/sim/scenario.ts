@@ -95,7 +95,7 @@ function grayScenario(seed: number, draw: Draw): Scenario {
   const workers = Array.from({ length: 3 + draw.below(4) }, (_, index) => plainWorker(index));
   const slow = workers.length - 1;
   const count = slow * 2 * (10 + draw.below(4));
-  const costMs = draw.between(1_000, 10_000);
+  const costMs = draw.between(2_000, 4_000);
   const tasks = Array.from({ length: count }, (_, index) => plainTask(`t${index}`, costMs));
   return {
     ...{ seed, kind: "gray", faults: NO_FAULTS, attemptsMax: 3, noise: 1.1, leaseTtlMs: 60_000 },
@@ -110,7 +110,7 @@ function noiseScenario(seed: number, draw: Draw): Scenario {
     ...plainWorker(index),
     slowness: 10,
   }));
-  const tasks = Array.from({ length: 40 + draw.below(80) }, (_, index) =>
+  const tasks = Array.from({ length: 30 + draw.below(40) }, (_, index) =>
     plainTask(`t${index}`, draw.between(500, 1_500)),
   );
   const noise = 1.2 + draw.between(0, 0.8);
@@ -124,13 +124,13 @@ function noiseScenario(seed: number, draw: Draw): Scenario {
 function fairScenario(seed: number, draw: Draw): Scenario {
   const workers = Array.from({ length: 1 + draw.below(4) }, (_, index) => plainWorker(index));
   const jobs = Array.from({ length: 2 + draw.below(3) }, (_, job) => {
-    const count = 30 + draw.below(40);
+    const count = 12 + draw.below(24);
     const tasks = Array.from({ length: count }, (_unused, index) =>
       plainTask(`t${index}`, draw.between(200, 2_000)),
     );
     return { ...plainJob(`j${job}`, tasks), weight: draw.oneOf([1, 2, 4]) };
   });
-  const late = { ...plainJob("late", jobs[0]?.tasks ?? []), priority: 1, submitMs: 8_000 };
+  const late = { ...plainJob("late", jobs[0]?.tasks ?? []), priority: 1, submitMs: 4_000 };
   return {
     ...{ seed, kind: "fair", faults: NO_FAULTS, attemptsMax: 3, noise: 1.1, leaseTtlMs: 60_000 },
     ...{ workers, jobs: draw.chance(0.5) ? [...jobs, late] : jobs },
