@@ -16,6 +16,8 @@ interface Attempt {
   readonly epoch: number;
   readonly worker: WorkerCheck;
   isLive: boolean;
+  /** Its job was cancelled; it may still end by itself. */
+  isTold: boolean;
   /** Its memory may be in use until then. */
   heldUntilMs: number;
 }
@@ -189,7 +191,7 @@ export class Checks {
     }
     promise(usedBytes <= worker.memoryBytes, () => `${where()}: ${usedBytes} bytes do not fit`);
     const heldUntilMs = Number.POSITIVE_INFINITY;
-    const attempt: Attempt = { job, task, epoch, worker, isLive: true, heldUntilMs };
+    const attempt: Attempt = { job, task, epoch, worker, isLive: true, isTold: false, heldUntilMs };
     worker.credits -= 1;
     worker.attempts.add(attempt);
     task.live = [...task.live, attempt];
@@ -242,8 +244,10 @@ export class Checks {
     const attempt = task.live.find((one) => one.epoch === epoch);
     promise(attempt !== undefined, () => `${where()} is revoked and was not live`);
     promise(attempt.worker.id === workerId, () => `${where()} is another worker's`);
-    // A cancelled job waits for the ends of its attempts.
-    if (reason === "cancelled" && job.isCancelled) return;
+    // A cancelled job waits a while for the ends of its attempts.
+    const isFirst = !attempt.isTold;
+    attempt.isTold = job.isCancelled;
+    if (reason === "cancelled" && job.isCancelled && isFirst) return;
     if (reason === "expired") task.failures += 1;
     attempt.isLive = false;
     attempt.heldUntilMs = nowMs + this.#scenario.leaseTtlMs;

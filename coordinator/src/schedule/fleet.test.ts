@@ -108,6 +108,19 @@ describe("fleet", () => {
     assert.ok(next?.kind === "job" && next.jobId === "b" && next.decision.kind === "assign");
   });
 
+  it("waits only a while for what runs in a cancelled job", () => {
+    const { send, join, tick } = harness();
+    send({ kind: "job-added", jobId: "a", tasks: named("x") });
+    join("w", 1);
+    send({ kind: "cancel", jobId: "a" });
+    assert.deepEqual(tick(1_000), []);
+    send({ kind: "worker-progressed", workerId: "w" });
+    assert.deepEqual(
+      tick(15_000).map((one) => (one.kind === "job" ? one.decision.kind : one.kind)),
+      ["revoke", "cancelled"],
+    );
+  });
+
   it("ends a job whose tasks come in pieces only when it has them all", () => {
     const { send, join, done } = harness();
     send({ kind: "job-added", jobId: "j", tasks: named("a"), isOpen: true });

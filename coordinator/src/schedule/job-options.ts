@@ -11,7 +11,7 @@ export interface JobOptions {
   readonly suspectPatienceMs: number;
   /** A task that fits no worker is given up after this long. */
   readonly memoryPatienceMs: number;
-  /** When the job cannot succeed any more, what runs has this long to end. */
+  /** When the job is cancelled or cannot succeed any more, what runs has this long to end. */
   readonly stopGraceMs: number;
 }
 

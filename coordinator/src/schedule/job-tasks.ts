@@ -183,7 +183,7 @@ export class JobTasks implements LeaseOwner {
 
   tick(nowMs: number): void {
     this.#backlog.wake(nowMs);
-    if (this.#phase === "stopping") this.#stop(nowMs);
+    if (this.#phase === "stopping" || this.#phase === "cancelling") this.#stop(nowMs);
     if (this.#phase !== "running") return;
     this.#late = this.#stragglers.find({
       leases: this.#leases,
@@ -210,7 +210,7 @@ export class JobTasks implements LeaseOwner {
     }
   }
 
-  /** What was running when the job became hopeless had its time: a resume may use what ended well. */
+  /** What runs in a job that ends without success has its time: a resume may use what ends well. */
   #stop(nowMs: number): void {
     this.#stoppingSinceMs ??= nowMs;
     if (nowMs - this.#stoppingSinceMs < this.#options.stopGraceMs) return;

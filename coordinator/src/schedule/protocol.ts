@@ -25,7 +25,10 @@ export interface TaskFailure {
 
 /** What happens to workers, whatever they work for. */
 export type WorkerEvent =
-  /** `memoryBytes` is what its tasks may take together; no bound when left out. */
+  /**
+   * `memoryBytes` is what its tasks may take together; no bound when left out. A worker that comes back
+   * is lost first: joining twice changes nothing.
+   */
   | { readonly kind: "worker-joined"; readonly workerId: string; readonly memoryBytes?: number }
   | { readonly kind: "credits-granted"; readonly workerId: string; readonly count: number }
   /** The worker moved bytes: its leases are renewed. */
