@@ -183,6 +183,8 @@ export class Checks {
     promise(epoch > task.epoch, () => `${where()}: epoch ${task.epoch} was used before`);
     promise(task.live.length < 2, () => `${where()}: two attempts are running`);
     promise(!job.isCancelled, () => `${where()}: the job is cancelled`);
+    const attempts = task.failures + task.live.length;
+    promise(attempts < this.#scenario.attemptsMax, () => `${where()}: attempt ${attempts + 1}`);
     let usedBytes = task.spec.memoryBytes;
     for (const attempt of worker.attempts) {
       promise(attempt.task !== task || !attempt.isLive, () => `${where()}: runs there already`);

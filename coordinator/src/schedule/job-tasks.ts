@@ -256,11 +256,13 @@ export class JobTasks implements LeaseOwner {
 
   #copy(worker: WorkerState, freeBytes: number, nowMs: number): number | null {
     const position = this.#late.findIndex((index) => {
-      const { leases, cost, memoryBytes, state, isSuspect } = this.#at(index);
+      const { leases, cost, memoryBytes, state, isSuspect, failures } = this.#at(index);
       const [first, second] = leases;
       if (state !== "leased" || first === undefined || second !== undefined) return false;
       if (first.worker === worker || memoryBytes > freeBytes) return false;
       if (isSuspect && worker.leases.size > 0) return false;
+      // Copies count among the attempts: a task that kills workers would else always have one running.
+      if (failures + 1 >= this.#options.retry.attemptsMax) return false;
       if (!this.#maySend(index, worker, nowMs)) return false;
       const elapsedMs = nowMs - first.sinceMs;
       // A worker that would need longer than the first has taken so far helps nobody.
@@ -278,7 +280,13 @@ export class JobTasks implements LeaseOwner {
     record.epoch += 1;
     const { task, epoch, cost, memoryBytes, isSuspect } = record;
     const lease: Lease = {
-      ...{ index, epoch, worker, memoryBytes, isSuspect, isCopy, owner: this },
+      index,
+      epoch,
+      worker,
+      memoryBytes,
+      isSuspect,
+      isCopy,
+      owner: this,
       sinceMs: nowMs,
       revokedAtMs: null,
     };

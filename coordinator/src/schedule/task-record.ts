@@ -47,7 +47,7 @@ export function createRecord(task: ScheduledTask, epochFloor: number, nowMs: num
 /** Named workers, else the one with the most bytes; of several, the one its slot prefers. */
 function holders({ preferredWorkers, localBytes }: ScheduledTask, slot: number): readonly string[] {
   if (preferredWorkers !== undefined) return preferredWorkers;
-  if (localBytes === undefined) return NONE;
+  if (localBytes === undefined || localBytes.size === 0) return NONE;
   const most = Math.max(0, ...localBytes.values());
   if (most === 0) return NONE;
   const best = [...localBytes].flatMap(([workerId, bytes]) => (bytes === most ? [workerId] : []));
