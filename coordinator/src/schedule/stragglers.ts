@@ -12,8 +12,9 @@ const LATE_MIN_MS = 500;
 const LATE_BLIND_MS = 60_000;
 /** Of the tasks that are not late themselves: slow workers cannot veto with what they sit on. */
 const DONE_SHARE_MIN = 0.75;
-/** Of the job's work. One copy at a time is allowed in any case. */
-const WASTE_SHARE_MAX = 0.1;
+/** Of the job's work: copies in vain, and with those that run. One at a time is allowed in any case. */
+const WASTE_SHARE_MAX = 0.05;
+const RISK_SHARE_MAX = 0.1;
 
 /** Running median. Push costs O(log n). */
 export function createMedian(): { push(value: number): void; readonly value: number | null } {
@@ -76,10 +77,10 @@ export class Stragglers {
 
   /** Once the budget is spent, each further one takes a task twice as late: none is left to a wreck. */
   mayCopy(elapsedMs: number, cost: number, jobCost: number): boolean {
-    const budget = WASTE_SHARE_MAX * jobCost;
-    const timesSpent = Math.floor(this.#wastedCost / budget);
+    const timesSpent = Math.floor(this.#wastedCost / (WASTE_SHARE_MAX * jobCost));
     if (timesSpent > 0 && !this.isLate(elapsedMs / 2 ** timesSpent, cost)) return false;
-    return this.#runningCount === 0 || this.#wastedCost + this.#runningCost + cost <= budget;
+    const riskedCost = this.#wastedCost + this.#runningCost + cost;
+    return this.#runningCount === 0 || riskedCost <= RISK_SHARE_MAX * jobCost;
   }
 
   copyStarted(cost: number): void {
