@@ -312,32 +312,27 @@ export class JobTasks implements LeaseOwner {
   }
 
   /** Its result does not count from here on. */
-  #end(lease: Lease, record: TaskRecord, lost: { elapsedMs: number } | null = null): void {
+  #end(lease: Lease, record: TaskRecord): void {
     record.leases = record.leases.filter((one) => one !== lease);
     this.#leases.delete(lease);
-    if (lease.isCopy) this.#stragglers.copyEnded(record.cost, lost);
+    if (lease.isCopy) this.#stragglers.copyEnded(record.cost);
     const [copy] = record.leases;
     if (copy === undefined || !copy.isCopy) return;
     // The only attempt that is left is a copy of nothing.
-    this.#stragglers.copyEnded(record.cost, null);
+    this.#stragglers.copyEnded(record.cost);
     copy.isCopy = false;
   }
 
   #supersede(lease: Lease, record: TaskRecord, nowMs: number): void {
     const elapsedMs = nowMs - lease.sinceMs;
+    this.#stragglers.lost(lease, elapsedMs, record.cost);
     const paceMs = elapsedMs / record.cost;
     if (paceMs > (lease.worker.paceMs ?? 0)) notePace(lease.worker, paceMs);
-    this.#revoke(lease, record, "superseded", nowMs, { elapsedMs });
+    this.#revoke(lease, record, "superseded", nowMs);
   }
 
-  #revoke(
-    lease: Lease,
-    record: TaskRecord,
-    reason: RevokeReason,
-    nowMs: number,
-    lost: { elapsedMs: number } | null = null,
-  ): void {
-    this.#end(lease, record, lost);
+  #revoke(lease: Lease, record: TaskRecord, reason: RevokeReason, nowMs: number): void {
+    this.#end(lease, record);
     this.#tellRevoked(lease, reason);
     lease.revokedAtMs = nowMs;
   }

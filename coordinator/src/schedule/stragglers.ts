@@ -88,12 +88,16 @@ export class Stragglers {
     this.#runningCount += 1;
   }
 
-  /** `lost`: the first attempt won, after the copy had run for so long. */
-  copyEnded(cost: number, lost: { readonly elapsedMs: number } | null): void {
+  copyEnded(cost: number): void {
     this.#runningCost -= cost;
     this.#runningCount -= 1;
-    if (lost === null) return;
-    const expectedMs = (this.#median.value ?? 0) * cost;
-    this.#wastedCost += expectedMs > 0 ? cost * Math.min(1, lost.elapsedMs / expectedMs) : cost;
+  }
+
+  /** An attempt lost its race. How far it had come is guessed from the pace of its worker. */
+  lost({ isCopy, worker }: Lease, elapsedMs: number, cost: number): void {
+    // A first attempt on a worker that never finished anything is taken for stuck at its beginning.
+    const paceMs = worker.paceMs ?? (isCopy ? this.#median.value : null);
+    if (paceMs !== null)
+      this.#wastedCost += Math.min(cost, elapsedMs / Math.max(paceMs, Number.EPSILON));
   }
 }
