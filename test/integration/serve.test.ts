@@ -47,10 +47,10 @@ function smallPlace(context: TestContext): Place {
   return place(directory, RECIPES.slerp(["tuned-01"]));
 }
 
-/** A merge that takes a second or two. */
+/** A merge that takes longer than several commands do on a busy machine. */
 function slowPlace(context: TestContext): Place {
   const directory = temporaryDirectory(context);
-  const shape = { shape: ODD_SHAPE, dtype: "BF16", fineTunes: 2, shardSizeBytesMax: 5e9 } as const;
+  const shape = { shape: ODD_SHAPE, dtype: "BF16", fineTunes: 8, shardSizeBytesMax: 5e9 } as const;
   return place(directory, RECIPES.dare_ties(makeFamily({ directory, ...shape })));
 }
 
