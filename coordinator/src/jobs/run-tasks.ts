@@ -299,7 +299,7 @@ class TaskRun {
         return;
       }
       case "revoke":
-        this.#revoke(decision.workerId, decision.taskId, decision.epoch);
+        this.#revoke(decision);
         return;
       case "commit":
         this.#doneTasks += 1;
@@ -335,11 +335,12 @@ class TaskRun {
   }
 
   /** A lease runs out when its worker moved nothing at all: our own process is then killed. */
-  #revoke(workerId: string, taskId: string, epoch: number): void {
+  #revoke({ workerId, taskId, epoch, reason }: Extract<Decision, { kind: "revoke" }>): void {
     const run = this.#byWorkerId.get(workerId);
     run?.cancel(taskId, epoch);
     // Another machine may only be out of reach: its results are refused until it answers again.
-    if (run?.isPrivate && !this.#options.signal.aborted) run.giveUp("moved nothing for too long");
+    if (reason !== "expired" || !run?.isPrivate || this.#options.signal.aborted) return;
+    run.giveUp("moved nothing for too long");
   }
 
   /** The error a user can act on: of a fault of the environment or input itself, else of the task. */
